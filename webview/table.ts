@@ -10,6 +10,8 @@ import type { DrawnCell, TableData } from './tabled.js';
 export type { TableData };
 
 const pageLength = 100;
+/** Letters of a name that stands in one line, however narrow the panel is. */
+const longest = 20;
 
 @customElement('sinkscope-table')
 export class Table extends LitElement {
@@ -99,6 +101,10 @@ export class Table extends LitElement {
       thead button {
         white-space: normal;
       }
+      /* In a narrow panel a line for each word would be higher than the rows that are seen. */
+      th.long {
+        min-width: 8em;
+      }
       th button {
         text-align: inherit;
       }
@@ -160,6 +166,10 @@ export class Table extends LitElement {
         .measured span {
           min-width: 0;
         }
+        /* Else what a row is about leaves no room for what is said of it. */
+        th.long span {
+          white-space: pre-wrap;
+        }
         .bar {
           width: auto;
           min-width: 34px;
@@ -213,11 +223,12 @@ export class Table extends LitElement {
   }
 
   #header(name: string, column: number) {
-    if (this.data.order === undefined) return html`<th scope="col" class=${this.#kind(column)}>${name}</th>`;
+    const kind = `${this.#kind(column)}${name.length > longest ? ' long' : ''}`;
+    if (this.data.order === undefined) return html`<th scope="col" class=${kind}>${name}</th>`;
     const direction = this.sorted?.column === column ? this.sorted.direction : undefined;
     const said = direction === undefined ? 'none' : direction === 1 ? 'ascending' : 'descending';
     const arrow = direction === undefined ? '' : direction === 1 ? ' ↑' : ' ↓';
-    return html`<th scope="col" class=${this.#kind(column)} aria-sort=${said}>
+    return html`<th scope="col" class=${kind} aria-sort=${said}>
       <button
         @click=${() => {
           this.sorted = { column, direction: direction === -1 ? 1 : -1 };
@@ -241,7 +252,7 @@ export class Table extends LitElement {
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"
       @click=${selectable ? choose : nothing}
     >
-      <th scope="row">
+      <th scope="row" class=${first !== undefined && first.length > longest ? 'long' : ''}>
         ${selectable ? html`<button aria-label=${data.named?.(row) ?? nothing} aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
       ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}

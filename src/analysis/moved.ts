@@ -102,7 +102,7 @@ export function movedInWords(found: RunDifference, before: Analysis, after: Anal
     ...largestInWords(largest.before, largest.after, after),
     ...nextInWords(next),
     ...outputsInWords(outputs),
-    ...(found.shapes ? [] : layersInWords(layers)),
+    ...(found.shapes ? [] : layersInWords(found)),
   ].join(' ');
 }
 
@@ -163,21 +163,27 @@ function outputsInWords(outputs: RunDifference['outputs']): string[] {
 
 /** The greatest relative change of a layer's figures; more than any where one is no number. */
 function changeOf({ tokens, dims, median }: LayerDifference): number {
-  const one = greatest([tokens, dims, relative(median.before, median.after)]);
-  return Number.isNaN(one) ? Number.POSITIVE_INFINITY : one;
+  return orMost(greatest([tokens, dims, relative(median.before, median.after)]));
 }
 
-function layersInWords(layers: readonly LayerDifference[]): string[] {
-  const moved = layers.filter((one) => changeOf(one) > negligible);
-  if (moved.length === 0) return ['No layer’s sizes moved.'];
-  const ranked = moved.toSorted((a, b) => changeOf(b) - changeOf(a)).slice(0, most);
-  const names = ranked.map((one) => {
-    const change = changeOf(one);
-    return `${layerName(one.layer)} (${Number.isFinite(change) ? formatShare(change) : 'no numbers'})`;
-  });
-  const [first] = moved;
-  const from = first && moved.length < layers.length ? `, the first is ${layerName(first.layer)}` : '';
-  return [`Sizes moved in ${moved.length} of ${layers.length} layers${from}; most in ${names.join(', ')}.`];
+const orMost = (change: number) => (Number.isNaN(change) ? Number.POSITIVE_INFINITY : change);
+
+/** Of unlike texts the tokens that both have alone: what only one of them has is nothing that moved. */
+function layersInWords({ layers, pairs, tokens }: RunDifference): string[] {
+  if (pairs.length === 0) return ['No token is in both texts, so sizes are not compared.'];
+  const isAlike = pairs.length === Math.max(tokens.before, tokens.after);
+  const ranked = layers
+    .map((one) => ({ name: layerName(one.layer), change: isAlike ? changeOf(one) : orMost(one.tokens) }))
+    .filter(({ change }) => change > negligible);
+  const sizes = isAlike ? 'Sizes' : 'Norms of the tokens in both texts';
+  const [first] = ranked;
+  if (!first) return [isAlike ? 'No layer’s sizes moved.' : `${sizes} moved in no layer.`];
+  const names = ranked
+    .toSorted((a, b) => b.change - a.change)
+    .slice(0, most)
+    .map(({ name, change }) => `${name} (${Number.isFinite(change) ? formatShare(change) : 'no numbers'})`);
+  const from = ranked.length < layers.length ? `, the first is ${first.name}` : '';
+  return [`${sizes} moved in ${ranked.length} of ${layers.length} layers${from}; most in ${names.join(', ')}.`];
 }
 
 function anyMoved({ pairs, tokens, shapes, massive, sinks, layers, next, outputs }: RunDifference): boolean {

@@ -17,7 +17,7 @@ import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import type { Live } from './live.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
-import type { Item } from './modelsView.js';
+import { givenModel, type ModelGiven } from './modelsView.js';
 import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
@@ -44,9 +44,6 @@ export interface Parts {
   /** The bundle of the engine's process. */
   readonly child: string;
 }
-
-/** A model's file, or its line in the models view. */
-type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
@@ -156,8 +153,10 @@ export function registerCommands({
 
   /** What a menu or a program means. */
   const listedModel = async (given: ModelGiven) => {
-    const path = typeof given === 'object' ? given.model.file : given;
-    const found = (await models.list()).find(({ file }) => file === path);
+    const path = givenModel(given);
+    const isIt = ({ file }: FoundModel) => file === path;
+    // What is pointed at may be where the search has not been yet.
+    const found = (await models.list()).find(isIt) ?? (await models.all()).find(isIt);
     if (found) return found;
     const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
     throw new SinkscopeError({ code: 'file', file: path, message });
@@ -180,6 +179,17 @@ export function registerCommands({
   const chosenToRun = async (model: FoundModel): Promise<void> => {
     take(model);
     await again();
+  };
+
+  /** Of what is given (panel, menus), or of what the user picks. */
+  const chooseAndRun = async (given?: ModelGiven): Promise<void> => {
+    const picked =
+      given === undefined
+        ? await chooseModel(models, await models.chosen().catch(() => undefined))
+        : await listedModel(given);
+    if (picked === 'settings')
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
+    else if (picked) await chosenToRun(picked);
   };
 
   /** Puts the cursor on another marked token, where the hover says, to screen readers too, what it is. */
@@ -300,16 +310,8 @@ export function registerCommands({
     },
     nextMark: () => goToMark(false),
     previousMark: () => goToMark(true),
-    /** Of a file (panel), of an item (models view), or of what the user picks. */
-    async chooseModel(given?: ModelGiven) {
-      const picked =
-        given === undefined
-          ? await chooseModel(models, await models.chosen().catch(() => undefined))
-          : await listedModel(given);
-      if (picked === 'settings')
-        await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-      else if (picked) await chosenToRun(picked);
-    },
+    chooseModel: chooseAndRun,
+    useModel: chooseAndRun,
     async chooseBos(bos: 'auto' | 'on' | 'off') {
       settings.choose({ bos });
       await again();
@@ -332,7 +334,21 @@ export function registerCommands({
     },
     async revealModel(given: ModelGiven) {
       const { file } = await listedModel(given);
-      await vscode.commands.executeCommand('revealFileInOS', vscode.Uri.file(file));
+      const uri = vscode.Uri.file(file);
+      if (vscode.workspace.getWorkspaceFolder(uri)) {
+        await vscode.commands.executeCommand('revealInExplorer', uri);
+      } else if (vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined) {
+        await vscode.commands.executeCommand('revealFileInOS', uri);
+      } else {
+        throw new SinkscopeError({
+          code: 'input',
+          file,
+          message: vscode.l10n.t(
+            '{0} lies outside of the folders that are open, on a machine whose files this window does not show; open its folder to see it.',
+            file,
+          ),
+        });
+      }
     },
     async copyModelPath(given: ModelGiven) {
       await vscode.env.clipboard.writeText((await listedModel(given)).file);

@@ -8,7 +8,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { commandOf } from '../experiments/facts.js';
 import type { RecordReader } from '../experiments/shared/records.js';
 import { survey } from '../experiments/survey/index.js';
-import { type Given, isNeeded } from '../experiments/values.js';
+import { type Given, isAsked, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { jsonOf } from '../visible.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
@@ -16,7 +16,7 @@ import { openDocumentation } from './documentation.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportBytes } from './export.js';
 import type { Models } from './models.js';
-import type { Item } from './modelsView.js';
+import { givenModel, type ModelGiven } from './modelsView.js';
 import { contributedId, type ExperimentCommand, experimentCommands } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
@@ -56,16 +56,12 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
       if (answers[name] !== undefined) continue;
       let answer: unknown;
       if (isOfFiles(input)) {
-        // What is chosen is read when the experiment begins.
+        // What is chosen is read when the experiment begins; what is meant where nothing is may not be open.
         if (!isNeeded(inputs, name, answers) || texts.has(name, input) || (await texts.choose(name, input))) continue;
-      } else if (input.kind === 'model' || input.kind === 'models') {
-        if (input.kind === 'model' && (input.chosen || !isNeeded(inputs, name, answers))) continue;
-        answer = await pickModels(await models.list(), input);
-      } else if (input.kind === 'choice' && input.ask) {
-        answer = await chooseOne(input);
       } else {
-        if (!isNeeded(inputs, name, answers)) continue;
-        answer = await enterValue(input);
+        if (!isAsked(inputs, name, answers)) continue;
+        if (input.kind === 'model' || input.kind === 'models') answer = await pickModels(await models.list(), input);
+        else answer = await (input.kind === 'choice' ? chooseOne(input) : enterValue(input));
       }
       if (answer === undefined) return undefined;
       answers = { ...answers, [name]: answer };
@@ -96,8 +92,8 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 
   const actions: Readonly<Record<ExperimentCommand, Action>> = {
     stopExperiment: () => experiments.stop(),
-    /** Of the models view: what was made from the chosen model. */
-    compareModel: ({ model }: Extract<Item, { kind: 'model' }>) => command(quantised)({ quantised: model.file }),
+    /** A file that was made from the chosen model. */
+    compareModel: (given: ModelGiven) => command(quantised)({ quantised: givenModel(given) }),
     surveyFolder: (folder: vscode.Uri) => command(survey)({ texts: folder }),
     /** Menus give the file, and all that are selected. */
     async compareTexts(file: vscode.Uri, all: readonly vscode.Uri[] = [file]) {

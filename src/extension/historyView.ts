@@ -24,6 +24,10 @@ type Given = RunNote | string | undefined;
 
 export function registerHistory({ runs, analyses, panel, reports, forgetExperiments }: Parts): vscode.Disposable {
   const changes = new vscode.EventEmitter<undefined>();
+  const iconOf = ({ id }: RunNote): string => {
+    if (id === runs.pinned?.note.id) return 'pinned';
+    return id === analyses.run?.id ? 'circle-filled' : 'circle-outline';
+  };
   const provider: vscode.TreeDataProvider<RunNote> = {
     onDidChangeTreeData: changes.event,
     getChildren: async (note) => (note ? [] : [...(await runs.list())]),
@@ -32,7 +36,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
       const isShown = note.id === analyses.run?.id;
       const state = isPinned ? vscode.l10n.t('pinned') : isShown ? vscode.l10n.t('shown') : undefined;
       const item = treeItem(runTitle(note), 'None', {
-        icon: isPinned ? 'pinned' : isShown ? 'circle-filled' : 'circle-outline',
+        icon: iconOf(note),
         description: [state, conditionsOf(note)].filter((one) => one !== undefined).join(' · '),
         tooltip: [note.excerpt, conditionsOf(note), timeOf(note), note.sentence].filter((one) => one !== '').join('\n'),
         spoken: [runTitle(note), state, conditionsOf(note), timeOf(note)].filter((one) => one !== undefined).join(', '),
@@ -51,7 +55,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     if (id !== undefined) return id;
     const choices = (await runs.list()).map((note) => ({
       label: runTitle(note),
-      icon: note.id === runs.pinned?.note.id ? 'pinned' : 'blank',
+      icon: iconOf(note),
       description: `${conditionsOf(note)} · ${timeOf(note)}`,
       detail: note.excerpt === '' ? note.sentence : `“${note.excerpt}”`,
       id: note.id,
@@ -59,13 +63,16 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     return (await pick(choices, { title, matchOnDescription: true, matchOnDetail: true }))?.id;
   };
 
+  const open = async (given: Given): Promise<void> => {
+    const id = await chosen(given, vscode.l10n.t('Open an earlier run'));
+    if (id === undefined) return;
+    await panel.show();
+    if (id !== analyses.run?.id) await runs.open(id);
+  };
+
   const actions: Readonly<Record<HistoryCommand, Action>> = {
-    async openRun(given: Given) {
-      const id = await chosen(given, vscode.l10n.t('Open an earlier run'));
-      if (id === undefined) return;
-      await panel.show();
-      if (id !== analyses.run?.id) await runs.open(id);
-    },
+    openRun: open,
+    showRun: open,
     /** Of a line of the history; the panel and the palette mean what is shown. */
     async pinRun(given: Given) {
       await panel.show();
@@ -79,9 +86,8 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
       const name = named ?? (await enterName(vscode.l10n.t('A run with a name stays until it is deleted'), note.name));
       if (name !== undefined) await runs.rename(note.id, name);
     },
-    async deleteRun(given: Given) {
-      const id = await chosen(given, vscode.l10n.t('Delete a run'));
-      if (id !== undefined) await runs.remove(id);
+    async deleteRun(given: RunNote | string) {
+      await runs.remove(typeof given === 'string' ? given : given.id);
     },
     async clearHistory() {
       await runs.clear();

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import { isCached } from '../hub/cache.js';
-import { chosenModel, download } from '../hub/download.js';
+import { bytesToCome, chosenModel, download } from '../hub/download.js';
 import { type HubModel, type Listing, modelsOf, repositoryOf } from '../hub/repository.js';
 import { type Hub, hubOf, listRepository } from '../hub/server.js';
 import { inspectRemote } from '../hub/structure.js';
@@ -117,13 +117,12 @@ async function isWanted(
   model: HubModel,
   { engine, cache }: { readonly engine: Engine; readonly cache: string },
 ): Promise<boolean> {
-  const left = await Promise.all(
-    model.files.map(async (file) => ((await isCached(cache, listing, file)) ? 0 : file.size)),
-  );
-  const bytes = left.reduce((sum, size) => sum + size, 0);
+  const bytes = await bytesToCome(cache, listing, model.files);
   if (bytes === 0) return true;
+  const isRest = bytes < model.files.reduce((sum, { size }) => sum + size, 0);
+  const size = bytesInWords(bytes);
   const take = {
-    label: vscode.l10n.t('Download {0}', bytesInWords(bytes)),
+    label: isRest ? vscode.l10n.t('Download the Remaining {0}', size) : vscode.l10n.t('Download {0}', size),
     icon: 'cloud-download',
     description: vscode.l10n.t('into {0}', cache),
     action: 'download' as const,

@@ -8,7 +8,7 @@ import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type HubGiven, openFromHub } from './hub.js';
 import type { Models } from './models.js';
-import type { Item } from './modelsView.js';
+import { givenModel, type ModelGiven } from './modelsView.js';
 import { contributedId, type ModelCommand, modelCommands } from './names.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
@@ -63,11 +63,10 @@ export function registerModelCommands({ analyses, models, settings, tokenizers, 
       models.choose(found);
       await again();
     },
-    /** Of a model (its file, or its line in the models view), else of the chosen one; programs may give the file too. */
-    async chooseTokenizer(given?: string | Extract<Item, { kind: 'model' }>, named?: string) {
-      const model =
-        given === undefined ? (await models.chosen()).file : typeof given === 'string' ? given : given.model.file;
-      const file = named ?? (await tokenizerFile(model, tokenizers.of(model)));
+    /** Of a model, else of the chosen one. Menus give all that are selected as well, programs the tokenizer's file. */
+    async chooseTokenizer(given?: ModelGiven, named?: unknown) {
+      const model = given === undefined ? (await models.chosen()).file : givenModel(given);
+      const file = typeof named === 'string' ? named : await tokenizerFile(model, tokenizers.of(model));
       if (file === undefined) return;
       tokenizers.choose(model, file === 'own' ? undefined : file);
       await again();

@@ -27,6 +27,15 @@ export type Item =
   /** That something was left out of the list. */
   | { readonly kind: 'left'; readonly text: string };
 
+/** A model as commands are given it: its line here, its file in the Explorer, or by programs its path. */
+export type ModelGiven = string | vscode.Uri | Extract<Item, { kind: 'model' }>;
+
+/** The path of its file. */
+export function givenModel(given: ModelGiven): string {
+  if (typeof given === 'string') return given;
+  return given instanceof vscode.Uri ? given.fsPath : given.model.file;
+}
+
 export interface Fact {
   readonly label: string;
   readonly value: string;

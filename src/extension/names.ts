@@ -18,6 +18,7 @@ export const analysisCommands = [
   'nextMark',
   'previousMark',
   'chooseModel',
+  'useModel',
   'chooseBos',
   'chooseTint',
   'refreshModels',
@@ -41,7 +42,15 @@ export const analysisCommands = [
 export const modelCommands = ['openHub', 'addModel', 'chooseTokenizer'] as const;
 
 /** Commands about the runs that were kept. */
-export const historyCommands = ['openRun', 'pinRun', 'unpinRun', 'renameRun', 'deleteRun', 'clearHistory'] as const;
+export const historyCommands = [
+  'openRun',
+  'showRun',
+  'pinRun',
+  'unpinRun',
+  'renameRun',
+  'deleteRun',
+  'clearHistory',
+] as const;
 
 /** Commands of experiments, beside the one that the catalogue has for each. */
 export const experimentCommands = [

@@ -85,17 +85,23 @@ export function fileNamed({ files }: Listing, model: Pick<HubModel, 'path'>, pat
   return files.find((file) => file.path === wanted);
 }
 
-/** @throws SinkscopeError `save` where the disk has no room for what is to come */
-async function checkRoom(cache: string, listing: Listing, files: readonly HubFile[]): Promise<void> {
-  await mkdir(cache, { recursive: true }).catch((error) => {
-    throw unwritten(cache, error);
-  });
+/** Bytes of files that the cache has not; of one whose download was stopped, the rest. */
+export async function bytesToCome(cache: string, listing: Listing, files: readonly HubFile[]): Promise<number> {
   let wanted = 0;
   for (const file of files) {
     if (await isCached(cache, listing, file)) continue;
     const blob = blobOf(cache, listing, file);
     wanted += file.size - ((await fileBytes(blob)) ?? (await fileBytes(`${blob}.incomplete`)) ?? 0);
   }
+  return wanted;
+}
+
+/** @throws SinkscopeError `save` where the disk has no room for what is to come */
+async function checkRoom(cache: string, listing: Listing, files: readonly HubFile[]): Promise<void> {
+  await mkdir(cache, { recursive: true }).catch((error) => {
+    throw unwritten(cache, error);
+  });
+  const wanted = await bytesToCome(cache, listing, files);
   const disk = await statfs(cache).catch(() => undefined);
   const room = disk && disk.bavail * disk.bsize;
   if (room === undefined || room >= wanted) return;

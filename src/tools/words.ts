@@ -1,4 +1,5 @@
 /** A presentation as Markdown that fits a context: bounded, with what was left out counted and how to ask for it. */
+import { counted } from '../analysis/format.js';
 import { formatCell, type Part, type Presentation, settingsLine, tableOf } from '../analysis/presentation.js';
 import { visible } from '../visible.js';
 
@@ -17,7 +18,7 @@ export function inWords(presentation: Presentation, id: string): string {
     escaped(cut(sentence, longest.paragraph)),
     ...(settings.length > 0 ? [`Settings: ${escaped(cut(settingsLine(settings), longest.paragraph))}`] : []),
     ...warnings.slice(0, most.warnings).map((warning) => `Warning: ${escaped(cut(warning, longest.paragraph))}`),
-    ...(warnings.length > most.warnings ? [`${warnings.length - most.warnings} more warnings were left out.`] : []),
+    ...(warnings.length > most.warnings ? [`And ${counted(warnings.length - most.warnings, 'more warning')}.`] : []),
   ];
   let room = longest.answer;
   const shown = parts.slice(0, most.parts).map((part, i) => {
@@ -26,7 +27,9 @@ export function inWords(presentation: Presentation, id: string): string {
     room -= whole.length;
     return whole;
   });
-  const left = parts.length > most.parts ? [`Parts ${most.parts} to ${parts.length - 1}: call sinkscope_more.`] : [];
+  const last = parts.length - 1;
+  const beyond = last > most.parts ? `Parts ${most.parts} to ${last}` : `Part ${most.parts}`;
+  const left = last >= most.parts ? [`${beyond}: call sinkscope_more.`] : [];
   return [...head, ...shown, ...left].join('\n\n');
 }
 
@@ -40,8 +43,8 @@ function partInMarkdown(part: Part, index: number, from: number, bounds: typeof 
   const heading = headingOf(part, index);
   if (part.kind === 'text') {
     const shown = part.paragraphs.slice(from, from + bounds.rows).map((text) => escaped(cut(text, longest.paragraph)));
-    if (shown.length === 0) return `${heading}\n\n${nothing(part.paragraphs.length, 'paragraphs')}`;
-    return [heading, ...shown, ...rest(from + shown.length, part.paragraphs.length, 'paragraphs')].join('\n\n');
+    if (shown.length === 0) return `${heading}\n\n${nothing(part.paragraphs.length, 'paragraph')}`;
+    return [heading, ...shown, ...rest(from + shown.length, part.paragraphs.length, 'paragraph')].join('\n\n');
   }
   const { columns, rows } = tableOf(part);
   const width = Math.min(columns.length, bounds.columns);
@@ -53,20 +56,20 @@ function partInMarkdown(part: Part, index: number, from: number, bounds: typeof 
     ...shown.map((row) => line(row.slice(0, width).map((value, i) => formatCell(value, columns[i]?.format)))),
   ];
   const left = [
-    ...rest(from + shown.length, rows.length, 'rows'),
+    ...rest(from + shown.length, rows.length, 'row'),
     ...(columns.length > width ? [`Columns 0 to ${width - 1} of ${columns.length} are shown.`] : []),
   ];
-  return [heading, shown.length > 0 ? table.join('\n') : nothing(rows.length, 'rows'), ...left].join('\n\n');
+  return [heading, shown.length > 0 ? table.join('\n') : nothing(rows.length, 'row'), ...left].join('\n\n');
 }
 
 const headingOf = ({ heading }: Part, index: number) => `### Part ${index}: ${escaped(cut(heading, longest.heading))}`;
 
 /** What is said where none is left from the one that was asked for. */
 const nothing = (all: number, what: string) =>
-  all === 0 ? `No ${what}.` : `It has ${all} ${what}, counted from 0: none is left.`;
+  all === 0 ? `No ${what}s.` : `It has ${counted(all, what)}, counted from 0: none is left.`;
 
 const rest = (shown: number, all: number, what: string) =>
-  shown < all ? [`${all - shown} more ${what}: call sinkscope_more with from ${shown}.`] : [];
+  shown < all ? [`${counted(all - shown, `more ${what}`)}: call sinkscope_more with from ${shown}.`] : [];
 
 function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')}…` : text;

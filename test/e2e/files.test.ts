@@ -51,8 +51,8 @@ describe('a model', () => {
     });
     await window.openFile('a.md');
     await window.command('Sinkscope: Refresh Models');
-    await window.page.getByRole('tab', { name: 'Sinkscope', exact: true }).click();
-    await window.menuOf(window.inSideBar(/^mine, /), 'Watch This Model', ({ moved }) =>
+    await window.inExplorer('mine').click();
+    await window.menuOf(window.inExplorer('model.onnx'), 'Watch This Model', ({ moved }) =>
       moved.getByText('mine is watched'),
     );
     const panel = await window.panel();

@@ -56,7 +56,7 @@ export class Surface extends LitElement {
       }
       .stage {
         position: relative;
-        height: clamp(240px, 46cqi, 520px);
+        height: clamp(240px, 62cqi, 520px);
         cursor: grab;
         touch-action: pan-y;
       }

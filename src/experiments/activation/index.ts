@@ -8,7 +8,7 @@ export const activation = define({
   id: 'activation',
   title: 'Activation level of parameters',
   about: 'inside',
-  command: 'Activation Level of Parameters…',
+  command: 'Activation Level of Parameters',
   description:
     'How many parameters of each block matter for the prediction, and whether they are the same on another text.',
   help: 'measure how much the parameters of each block matter for the prediction',

@@ -12,7 +12,7 @@ export const doctor = define({
   id: 'doctor',
   title: 'Quantisation doctor',
   about: 'quantising',
-  command: 'Quantisation Doctor…',
+  command: 'Quantisation Doctor',
   description: 'Which blocks and products break when the model is quantised, and the fewest to exclude.',
   help: 'find which products break when a model is quantised, and the fewest to exclude',
   saves: 'write the list of nodes to exclude as JSON, in the forms that quantisers take',

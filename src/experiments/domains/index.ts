@@ -7,7 +7,7 @@ export const domains = define({
   id: 'domains',
   title: 'Heads by domain',
   about: 'effect',
-  command: 'Heads by Domain…',
+  command: 'Heads by Domain',
   description: 'Which heads are dormant on one corpus, with their attention on the sink, and active on another.',
   help: 'find the heads that are dormant on one corpus and active on another',
   inputs: {

@@ -9,7 +9,7 @@ export const generate = define({
   id: 'generate',
   title: 'Writing on',
   about: 'inside',
-  command: 'Write On…',
+  command: 'Write On',
   description: 'What the model writes behind the text, and what sinks and massive activations do meanwhile.',
   help: 'let the model write on, and show surprisal, massive activations and sinks of every new token',
   inputs: {

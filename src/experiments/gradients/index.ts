@@ -30,7 +30,7 @@ export const gradients = define({
   id: 'gradients',
   title: 'Gradients',
   about: 'inside',
-  command: 'Gradients of Hidden States…',
+  command: 'Gradients of Hidden States',
   description: 'On which hidden states of which tokens the loss, a logit or a massive activation depends.',
   help: 'take the gradient of the loss, a logit or an activation by every hidden state',
   inputs: {

@@ -8,7 +8,7 @@ export const interventions = define({
   id: 'interventions',
   title: 'Interventions on massive activations',
   about: 'effect',
-  command: "Run the Paper's Interventions…",
+  command: "Run the Paper's Interventions",
   description: 'What the text’s perplexity becomes when massive activations are set to zero or to their mean.',
   help: 'measure what a model loses when its massive activations are set to zero, or to their mean',
   inputs: {

@@ -7,7 +7,7 @@ export const patch = define({
   id: 'patch',
   title: 'Activation patching',
   about: 'effect',
-  command: 'Activation Patching…',
+  command: 'Activation Patching',
   description: 'Which activations carry what two prompts are answered differently by.',
   help: 'run a prompt with single activations of another one, and show what that gives back of its answer',
   inputs: {

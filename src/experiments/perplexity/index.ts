@@ -8,7 +8,7 @@ export const perplexity = define({
   id: 'perplexity',
   title: 'Perplexity',
   about: 'effect',
-  command: 'Measure Perplexity…',
+  command: 'Measure Perplexity',
   description: 'How well the model predicts a text, in windows of fixed length.',
   help: 'measure the perplexity of a text in windows of fixed length',
   inputs: {

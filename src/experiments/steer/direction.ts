@@ -16,12 +16,15 @@ export interface Direction {
   readonly values: Float32Array;
 }
 
-/** Where prompts are: a file whose lines they are, or one of records. */
 export interface PromptSets {
-  readonly positive: string;
-  readonly negative: string;
-  readonly layer: number;
+  readonly positive: Prompts;
+  readonly negative: Prompts;
+  /** k of the h_k that the direction is of; undefined: the middle one. */
+  readonly layer: number | undefined;
 }
+
+/** They themselves, or where they are: a file whose lines they are, or one of records. */
+export type Prompts = readonly string[] | string;
 
 /** A direction from prompts, and how many there were of either kind. */
 export interface Contrast extends Direction {
@@ -39,10 +42,11 @@ type Running = Pick<Setup, 'memory' | 'threads'> & { readonly model: string; rea
  */
 export async function* contrastOf(
   engine: Engine,
-  { positive, negative, layer }: PromptSets,
+  { positive, negative, layer: asked }: PromptSets,
   running: Running,
   signal?: AbortSignal,
 ): AsyncGenerator<Progress, Contrast, void> {
+  const layer = asked ?? Math.ceil((await engine.inspect(running.model, signal, { takes: 'text' })).model.layers / 2);
   const sets = [await promptsIn(engine, positive), await promptsIn(engine, negative)] as const;
   const of = sets[0].length + sets[1].length;
   const more = yield* meanOf(engine, sets[0], layer, running, { before: 0, of }, signal);
@@ -57,8 +61,9 @@ export async function* contrastOf(
   return { layer, values, positive: sets[0].length, negative: sets[1].length };
 }
 
-/** The lines of a file that are not empty; of a file of records, their texts. */
-async function promptsIn(engine: Engine, path: string): Promise<readonly string[]> {
+/** Of a file, its lines that are not empty; of a file of records, their texts. */
+async function promptsIn(engine: Engine, path: Prompts): Promise<readonly string[]> {
+  if (typeof path !== 'string') return path;
   const prompts: string[] = [];
   for await (const { text, file } of readTexts([path], engine)) {
     if (file === undefined) prompts.push(text);

@@ -4,6 +4,7 @@ import { shared } from '../shared/inputs.js';
 import { definitionJson, massiveJson, promptJson } from '../shared/json.js';
 import { type Steered, type SteerRequest, steerPrompt } from './compute.js';
 import { presentSteer } from './present.js';
+import { samples } from './prompts.js';
 
 interface Given {
   readonly positive: string | undefined;
@@ -22,12 +23,11 @@ function sourceOf({ positive, negative, direction, layer }: Given): SteerRequest
     if (positive === undefined && negative === undefined) return { file: direction, layer };
     throw refused('A direction is from two sets of prompts or from a file: leave out one of them.');
   }
+  if (positive === undefined && negative === undefined) return { ...samples, layer };
   if (positive === undefined || negative === undefined)
     throw refused(
-      'There is no direction: give prompts of both kinds (--positive and --negative), or a file of one (--direction).',
+      'A direction leads from prompts of one kind to those of another: give both, positive and negative (--positive, --negative).',
     );
-  if (layer === undefined)
-    throw refused('A direction from prompts is one of a layer: give --layer with the K of the h_K that is changed.');
   return { positive, negative, layer };
 }
 
@@ -42,7 +42,7 @@ export const steer = define({
   id: 'steer',
   title: 'Steering',
   about: 'effect',
-  command: 'Steer with a Direction…',
+  command: 'Steer with a Direction',
   description:
     'What a text’s prediction and perplexity become with a direction added to its states, or taken from them.',
   help: 'add a direction to the states of a text, or project it out, and show what becomes of it',
@@ -55,7 +55,7 @@ export const steer = define({
       flag: '--positive <path>',
       help: 'a file with a prompt on each line, or of records; the direction leads to their mean state',
       reads: true,
-      open: 'a direction of a file',
+      open: 'four of joy',
     },
     negative: {
       kind: 'words',
@@ -63,7 +63,7 @@ export const steer = define({
       flag: '--negative <path>',
       help: 'a file with a prompt on each line, or of records; the direction leads away from their mean state',
       reads: true,
-      open: 'a direction of a file',
+      open: 'four of grief',
     },
     layer: {
       kind: 'whole',
@@ -72,7 +72,7 @@ export const steer = define({
       help: 'k of the h_k that the direction is taken from and put into',
       least: 0,
       takes: 'layer',
-      open: 'as the file of the direction says',
+      open: 'the middle one, or the file’s',
     },
     direction: {
       kind: 'words',
@@ -131,8 +131,8 @@ export const steer = define({
       /** What the direction is multiplied by before it is added; null where it is projected out. */
       strength: strength ?? null,
       project_out: strength === undefined,
-      positive: prompts ? { file: positive, prompts: prompts.positive } : null,
-      negative: prompts ? { file: negative, prompts: prompts.negative } : null,
+      positive: prompts ? { file: positive ?? null, prompts: prompts.positive } : null,
+      negative: prompts ? { file: negative ?? null, prompts: prompts.negative } : null,
       direction: { file: direction ?? null, norm, values: Array.from(result.direction.values) },
       thresholds: definitionJson(thresholds),
       as_is: run(before),

@@ -8,8 +8,16 @@ import { massiveSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { changeInWords, type Steered, type SteerResult, steerConclusion } from './compute.js';
 
-export function presentSteer(result: SteerResult, { text }: { readonly text: Pick<NamedText, 'name'> }): Presentation {
+/** Of what is given that which results name. */
+export interface SteerNames {
+  readonly text: Pick<NamedText, 'name'>;
+  /** The file of the positive prompts. */
+  readonly positive: string | undefined;
+}
+
+export function presentSteer(result: SteerResult, { text, positive }: SteerNames): Presentation {
   const { model, ids, bos, tokens, prompts, norm, thresholds, before, after } = result;
+  const kinds = positive === undefined ? ['prompts of joy', 'of grief'] : ['positive', 'negative prompts'];
   const ranks = greatest([before.top.length, after.top.length]);
   const next = ({ top }: Steered, rank: number) => {
     const one = top[rank];
@@ -37,7 +45,7 @@ export function presentSteer(result: SteerResult, { text }: { readonly text: Pic
       { name: 'change', value: changeInWords(result) },
       {
         name: 'direction',
-        value: `${prompts ? `${prompts.positive} positive − ${prompts.negative} negative prompts` : 'of a file'}, L2 norm ${norm.toPrecision(4)}`,
+        value: `${prompts ? `${prompts.positive} ${kinds[0]} − ${prompts.negative} ${kinds[1]}` : 'of a file'}, L2 norm ${norm.toPrecision(4)}`,
       },
       ...massiveSettings(thresholds),
     ],

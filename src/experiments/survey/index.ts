@@ -11,7 +11,7 @@ export const survey = define({
   id: 'survey',
   title: 'Survey of a corpus',
   about: 'massive',
-  command: 'Survey a Corpus…',
+  command: 'Survey a Corpus',
   description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
   help: 'find which dims are massive at which kinds of token, over many sequences',
   saves: 'write what was found to a .json file that sinkscope merge takes, or its records to a .parquet file',

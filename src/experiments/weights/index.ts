@@ -9,7 +9,7 @@ export const weights = define({
   id: 'weights',
   title: 'Massive weights',
   about: 'massive',
-  command: 'Massive Weights…',
+  command: 'Massive Weights',
   description: 'Which few rows of an MLP make the massive activations, and what the model is without them.',
   help: 'find the massive weights of a model and measure what depends on them',
   saves: 'write the list of dims as JSON, for fine-tuning',

@@ -195,7 +195,9 @@ describe('steering', () => {
       return file;
     }) as [string, string];
     const save = join(folder, 'direction.safetensors');
-    const added = await run({ ...request(), from: { positive, negative, layer: steering.layer }, save });
+    // No layer means the middle one.
+    const added = await run({ ...request(), from: { positive, negative, layer: undefined }, save });
+    expect(added.direction.layer).toBe(steering.layer);
     expect(added.prompts).toEqual({ positive: 3, negative: 4 });
     for (const [value, other] of pairs(Array.from(added.direction.values), steering.direction))
       expect(Math.abs(value - other)).toBeLessThan(1e-4);

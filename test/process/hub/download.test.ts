@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSy
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
-import { chosenModel, download } from '../../../src/hub/download.js';
+import { bytesToCome, chosenModel, download } from '../../../src/hub/download.js';
 import { modelsOf, repositoryOf } from '../../../src/hub/repository.js';
 import { hubOf, listRepository } from '../../../src/hub/server.js';
 import { besideModel } from '../../../src/models/folder.js';
@@ -126,9 +126,14 @@ describe('a download', () => {
     const partial = join(repository(), 'blobs', `${sha256(files['onnx/model.onnx'])}.incomplete`);
     expect(readFileSync(partial)).toEqual(files['onnx/model.onnx'].subarray(0, 1000));
     expect(existsSync(join(repository(), 'snapshots'))).toBe(false);
+    const listing = await listed();
+    const model = chosenModel(listing, modelsOf(listing, besideModel), 'onnx/model.onnx');
+    const all = model.files.reduce((sum, { size }) => sum + size, 0);
+    expect(await bytesToCome(cache, listing, model.files)).toBe(all - 1000);
     const before = resolved().length;
     await fetched();
     expect(resolved()[before]).toContain('bytes=1000-');
+    expect(await bytesToCome(cache, listing, model.files)).toBe(0);
   });
 
   test('begins anew where a server gives no parts of files', async () => {

@@ -166,12 +166,15 @@ describe('difference', () => {
       tokenNorm: state.tokenNorm.slice(1),
       tokenMax: state.tokenMax.slice(1).map((max, i) => (i === 3 ? 4 * max : max)),
       tokenMaxDim: state.tokenMaxDim.slice(1),
+      // As of a token that only the one text has.
+      dimMax: state.dimMax.map((max) => 2 * max),
     });
     const without = retold(words, run(layers.map(shift), [pattern([])]));
     const { settings, warnings, sentence, parts } = presentMoved(before, without, defaultThresholds);
     expect(settings.at(-1)).toEqual({ name: 'tokens in both texts:', value: '11 of 12 before and 11 now' });
     expect(warnings).toEqual([expect.stringMatching(/^α is a mean/)]);
     expect(sentence).toMatch(/^1 massive activation went: dim 3 on ⟨bos⟩.*1 sink went: ⟨bos⟩ in 2 heads\./);
+    expect(sentence).toMatch(/ Norms of the tokens in both texts moved in no layer\.$/);
     const [heatmap] = parts;
     if (heatmap?.kind !== 'heatmap') throw new Error('a heatmap');
     expect(heatmap.columns.labels.slice(0, 4)).toEqual(['S', 'ummer', '·is', '·warm']);

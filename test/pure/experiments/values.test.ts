@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import type { ExperimentInputs } from '../../../src/experiments/facts.js';
-import { checkedValues, isNeeded, valueIn } from '../../../src/experiments/values.js';
+import { checkedValues, isAsked, valueIn } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
 const text = { name: 'a', text: 'b' };
@@ -60,9 +60,8 @@ it('every experiment runs as it is set at first, but for what only its user has'
   const open = { text, texts: { name: 'a', texts: [text] } };
   const missing = experiments.flatMap(({ id, inputs }) =>
     Object.entries(inputs).flatMap(([name, input]) => {
-      const isThere = (input.kind === 'model' && input.chosen) || ('document' in input && input.document !== undefined);
-      const isMeant = input.kind === 'models' && input.default === 'bundled';
-      return !isThere && !isMeant && isNeeded(inputs, name, open) ? [`${id}: ${input.label}`] : [];
+      const isMeant = input.kind === 'models' || input.kind === 'choice';
+      return !isMeant && isAsked(inputs, name, open) ? [`${id}: ${input.label}`] : [];
     }),
   );
   expect(missing).toEqual([
@@ -73,6 +72,12 @@ it('every experiment runs as it is set at first, but for what only its user has'
     'ratios: Untrained twin',
     'ratios: Graphs',
   ]);
+});
+
+it('a title in the palette ends in an ellipsis where a question follows, and nowhere else', () => {
+  const asking = experiments.filter(({ inputs }) => Object.keys(inputs).some((name) => isAsked(inputs, name, {})));
+  const titles = experiments.filter(({ command }) => command.endsWith('…'));
+  expect(titles.map(({ id }) => id)).toEqual(asking.map(({ id }) => id));
 });
 
 describe('words', () => {

@@ -59,6 +59,7 @@ describe('an answer in words', () => {
   it('counts what is left out, and gives it when it is asked for', () => {
     const table = made('a', 100);
     expect(inWords(table, 'r1')).toContain('88 more rows: call sinkscope_more with from 12.');
+    expect(inWords(made('a', 13), 'r1')).toContain('1 more row: call sinkscope_more with from 12.');
     const rest = rowsInWords(table, { part: 0, row: 60 });
     expect(rest).toContain('| a | 60 |');
     expect(rest).toContain('| a | 99 |');
