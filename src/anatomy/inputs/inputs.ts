@@ -150,7 +150,7 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   if (isFloat(info) && isOrder(flow, info.name))
     return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
-  if (isFloat(info) && isState(flow, info, all, cache !== undefined))
+  if (isFloat(info) && isState(flow, info, all, cache !== undefined) && !isMask(reader))
     return {
       role: 'state',
       extents: { 0: typeof info.shape?.[0] === 'number' ? info.shape[0] : 1 },
@@ -177,6 +177,13 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   if (isFloat(info) && !all.touches.every(({ node }) => isMasking(node)))
     return { role: 'features', how: 'floats given by the user' };
   return maskRole(reader);
+}
+
+/** Whether what zeros and ones in it would do proves that it masks. */
+function isMask(reader: Reader): boolean {
+  if (!reader.all.touches.every(({ node }) => isMasking(node))) return false;
+  const { role, guessed } = maskRole(reader);
+  return role === 'attention-mask' && !guessed;
 }
 
 /** A switch that chose a branch when the graph was prepared. */

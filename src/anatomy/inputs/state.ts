@@ -9,15 +9,16 @@ import type { Uses } from './reader.js';
  * Whether an input of floats is a state: of declared extents but for the batch, and given again, with what the tokens add
  * to it, as an output of the same extents.
  *
- * @param isCache whether it looks like keys or values: it is none where a convolution reads what it is joined to
+ * @param isCache whether keys or values may be what it is: it is a state where a convolution reads what it is joined to
  */
 export function isState(flow: Flow, info: ValueInfo, { touches }: Uses, isCache: boolean): boolean {
   const { name, shape = [] } = info;
   const isDeclared = shape.slice(1).every((extent) => typeof extent === 'number' && extent > 0);
   if (shape.length < 2 || touches.length === 0 || !isDeclared) return false;
   if (!touches.every(({ node }) => (node.op === 'Concat' ? isConvolved(flow, node) : !isCache))) return false;
-  // No further than into the block's own products.
-  const reached = reachedFrom(flow, [name], (node) => weightProduct(flow, node) === undefined);
+  // No further than into the block's own products; what goes into a softmax comes out as weights.
+  const passes = (node: Node) => node.op !== 'Softmax' && weightProduct(flow, node) === undefined;
+  const reached = reachedFrom(flow, [name], passes);
   return flow.model.graph.outputs.some((output) => isNext(output, info) && reached.has(output.name));
 }
 
