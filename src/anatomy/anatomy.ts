@@ -75,9 +75,6 @@ export interface Turn {
   readonly rank: number;
 }
 
-/** What is missing where a file tells that keys are made of several tokens each. */
-export const patternOverTokens = 'attention pattern over tokens';
-
 export interface Block {
   /** What this block leaves: `h_k` for block k (1-based), i.e. TransformerLens' `resid_post`. */
   readonly residPost: string;
@@ -94,6 +91,8 @@ export interface Block {
   readonly routing: Routing | undefined;
   /** True where the block adds what its attention gives and then what its MLP gives, and does nothing else. */
   readonly additive: boolean;
+  /** True where the file tells that keys are made of several tokens each: columns of the pattern are no tokens. */
+  readonly mixedKeys: boolean;
 }
 
 /** How a mixture of experts sends tokens to a few of its experts. */
@@ -222,6 +221,7 @@ export type InputRole =
   | 'choice' // one number for the whole run, as of a task, a language or a prefix's length: the user gives it
   | 'cache-position' // 0 … T-1, rank 1
   | 'past' // key/value cache of length zero (or zeros of the window's length where the model refuses an empty one)
+  | 'state' // what a recurrence or a convolution keeps of earlier tokens: zeros
   | 'past-length' // a scalar or [1] zero: tokens already in the cache
   | 'last-key-index' // GroupQueryAttention's seqlens_k: T - 1
   | 'total-length' // GroupQueryAttention's total_sequence_length: T

@@ -1,5 +1,5 @@
 /** The additions of a residual stream as blocks: where one begins, and what is shown of it. */
-import { type Block, patternOverTokens, type Routing } from './anatomy.js';
+import type { Block, Routing } from './anatomy.js';
 import { addAlike, type Behind, behindBlocks, crossingLead, type Injection, injectionBefore } from './ends.js';
 import { routingOf } from './experts/routing.js';
 import { downstream, type Flow, stripped } from './flow.js';
@@ -213,7 +213,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
   if (attention && attention.weighting !== 'softmax')
     note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
   const mixed = attention && mixedKeys(flow, keysOf(attention), new Set(nodesOf(attending)));
-  if (mixed) note(patternOverTokens, mixed);
+  if (mixed) note('attention pattern over tokens', mixed);
   const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
   const shown = [attention, crossing].filter((one) => one !== undefined).length;
   const further = patterns.reduce((sum, { further }) => sum + 1 + further, -shown);
@@ -246,6 +246,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     mlpOutput: furtherBranches.length === 0 ? mlpBranch?.output : undefined,
     routing: routingIn(flow, group, note),
     additive: isAdditive(flow, group),
+    mixedKeys: mixed !== undefined,
   };
 }
 

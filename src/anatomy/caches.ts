@@ -1,8 +1,9 @@
 /** Where a graph takes the keys and values of earlier tokens, and where it gives them with those of the new ones. */
 import { indexGraph } from '../onnx/graph.js';
-import { intAttribute, type Model, type Node } from '../onnx/model.js';
+import { type Graph, intAttribute, type Model, type Node } from '../onnx/model.js';
 import { quoted } from '../visible.js';
 import type { Anatomy, Input } from './anatomy.js';
+import { isNext } from './inputs/state.js';
 import { attentionOperator, outputAs, roleOf } from './operators/table.js';
 
 /** One cache: an input, and the value that it is fed next. */
@@ -12,13 +13,14 @@ export interface CachePair {
   /** The axis that counts tokens. */
   readonly axis: number;
   /**
-   * `grows`: it is fed what was given, which is longer by the new tokens. `slides`: it has room for so many tokens, is
+   * `grows`: it is fed what was given, which is longer by the new tokens. `trims`: the same, of which the graph cuts off
+   * the first at times. `state`: what the file gave, in which no token has a place. `slides`: it has room for so many tokens, is
    * fed the last of what was given, and what is not filled stands before them. `rolls`: the operator keeps the last
    * tokens itself, as many as any query sees. `fills`: new tokens are written to free places behind those before; with
    * `bounds` the model takes no more tokens than there are places, whatever it is fed.
    */
-  readonly form: 'grows' | 'slides' | 'rolls' | 'fills' | 'bounds';
-  /** Tokens that there is room for, but where it grows. */
+  readonly form: 'grows' | 'trims' | 'state' | 'slides' | 'rolls' | 'fills' | 'bounds';
+  /** Tokens that there is room for, where there is such a number. */
   readonly room: number;
   /** What the graph joins to it behind its last token, and nothing else, to make `present`; where that is how it grows. */
   readonly added?: string;
@@ -36,7 +38,7 @@ const passing = new Set(
 
 /** Finds them by following each cache through the graph that reads it. */
 export function cachesOf({ graph }: Model, { inputs }: Pick<Anatomy, 'inputs'>): Caches {
-  const pasts = inputs.filter(({ role }) => role === 'past');
+  const pasts = inputs.filter(({ role }) => role === 'past' || role === 'state');
   if (pasts.length === 0) return { why: 'it has no inputs for keys and values of earlier tokens' };
   const index = indexGraph(graph);
   const given = new Set(graph.outputs.map(({ name }) => name));
@@ -45,7 +47,8 @@ export function cachesOf({ graph }: Model, { inputs }: Pick<Anatomy, 'inputs'>):
     const open = openAxis(input);
     if (open !== undefined)
       return { why: `the shape of its cache input ${quoted(input.name)} cannot be told: axis ${open} may be anything` };
-    const found = presentOf((value) => index.consumers(value), given, input);
+    const readersOf = (value: string) => index.consumers(value);
+    const found = input.role === 'state' ? nextState(readersOf, graph, input) : presentOf(readersOf, given, input);
     if (!found) return { why: `what becomes of its cache input ${quoted(input.name)} is not given by the graph` };
     pairs.push({ input: input.name, ...found });
   }
@@ -60,12 +63,28 @@ function openAxis({ shape, tokenAxis, extents }: Input): number | undefined {
   return open < 0 ? undefined : open;
 }
 
+/** Of the outputs that a state leads to and that are like it, the nearest. */
+function nextState(
+  readersOf: (value: string) => readonly Node[],
+  { outputs }: Graph,
+  input: Input,
+): Omit<CachePair, 'input'> | undefined {
+  const given = new Set(outputs.filter((output) => isNext(output, input)).map(({ name }) => name));
+  const seen = new Set([input.name]);
+  for (const value of seen) {
+    if (given.has(value)) return { present: value, axis: 0, form: 'state', room: Number.POSITIVE_INFINITY };
+    for (const node of readersOf(value)) for (const output of node.outputs) seen.add(output);
+  }
+  return undefined;
+}
+
 function presentOf(
   readersOf: (value: string) => readonly Node[],
   given: ReadonlySet<string>,
   input: Input,
 ): Omit<CachePair, 'input'> | undefined {
-  const seen = new Set([input.name]);
+  /** What each value was made by, and of which. */
+  const seen = new Map<string, { readonly node: Node; readonly of: string } | undefined>([[input.name, undefined]]);
   const open = [input.name];
   let joined: string | undefined;
   const operators: Node[] = [];
@@ -78,15 +97,28 @@ function presentOf(
       if (value === input.name) joined ??= next[0];
       for (const output of next)
         if (output !== '' && !seen.has(output)) {
-          seen.add(output);
+          seen.set(output, { node, of: value });
           open.push(output);
         }
     }
   }
-  const present = [...seen].find((name) => name !== input.name && given.has(name)) ?? joined;
+  const present = [...seen.keys()].find((name) => name !== input.name && given.has(name)) ?? joined;
   if (present === undefined) return undefined;
+  const way: Node[] = [];
+  for (let made = seen.get(present); made; made = seen.get(made.of)) way.unshift(made.node);
   const form = formOf(input, operators);
-  return { present, ...form, added: form.form === 'grows' ? addedTo(input, present, operators) : undefined };
+  if (form.form !== 'grows') return { present, ...form };
+  return isCut(way)
+    ? { present, ...form, form: 'trims' }
+    : { present, ...form, added: addedTo(input, present, operators) };
+}
+
+/** Operators that may leave out tokens behind the one that joins new ones to those before. */
+const cutting = new Set(['Slice', 'Gather', 'Split']);
+
+function isCut(way: readonly Node[]): boolean {
+  const joins = way.findIndex(({ op }) => op === 'Concat');
+  return joins >= 0 && way.slice(joins).some(({ op }) => cutting.has(op));
 }
 
 /** The value behind a cache in the one Concat that makes its present of it. */

@@ -33,6 +33,8 @@ export async function modelFile(name: string): Promise<string> {
   const { models, left } = await findModels({ folders: [path], settings: [] });
   const [only] = models;
   if (only && models.length === 1) return only.file;
+  const other = only ? undefined : await otherFolder(path);
+  if (other) throw fail(`${path} is ${other}, not an ONNX model; give the path of an ONNX export in its place.`);
   if (!only) throw fail(`${path} is a folder without models; ${choice}.`);
   const files = models.slice(0, named).map(({ file }) => relative(path, file));
   const more = models.length > named ? ` and ${models.length - named} more` : '';
@@ -43,3 +45,28 @@ export async function modelFile(name: string): Promise<string> {
 
 /** There is no such file, or cannot be. */
 const absent = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE']);
+
+/** Folders that are models of other programs, by what lies in them. */
+const folderFormats: readonly (readonly [what: string, ...files: string[]])[] = [
+  ['a Core ML package (.mlpackage)', 'Manifest.json', 'Data/com.apple.CoreML'],
+  ['a compiled Core ML model (.mlmodelc)', 'coremldata.bin'],
+  ['a SavedModel of TensorFlow', 'saved_model.pb'],
+  ['a SavedModel of TensorFlow', 'saved_model.pbtxt'],
+  ['a model of OpenVINO', 'openvino_model.xml'],
+  ['a model of transformers in safetensors files', 'config.json', 'model.safetensors'],
+  ['a model of transformers in safetensors files', 'config.json', 'model.safetensors.index.json'],
+  ['a model of transformers in PyTorch’s own format', 'config.json', 'pytorch_model.bin'],
+  ['a model of transformers in PyTorch’s own format', 'config.json', 'pytorch_model.bin.index.json'],
+];
+
+/** What a folder without ONNX files is, where it is a model all the same. */
+async function otherFolder(path: string): Promise<string | undefined> {
+  const has = (file: string) =>
+    stat(join(path, file)).then(
+      () => true,
+      () => false,
+    );
+  for (const [what, ...files] of folderFormats)
+    if ((await Promise.all(files.map(has))).every((there) => there)) return what;
+  return undefined;
+}

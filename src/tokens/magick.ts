@@ -5,22 +5,12 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { IMagickImage } from '@imagemagick/magick-wasm';
+import type { OtherFormat } from './formats.js';
 import type { Picture } from './resample.js';
 import type { Extent } from './steps.js';
+import { lyingTiff } from './upright.js';
 
 type Magick = typeof import('@imagemagick/magick-wasm');
-
-/** By ImageMagick's names. */
-export type OtherFormat = 'WebP' | 'Gif' | 'Bmp' | 'Tiff';
-
-/** Told by the first bytes, for extensions lie; undefined for any other file. */
-export function otherFormatOf(bytes: Buffer): OtherFormat | undefined {
-  const head = bytes.toString('latin1', 0, 12);
-  if (/^RIFF.{4}WEBP/s.test(head)) return 'WebP';
-  if (/^GIF8[79]a/.test(head)) return 'Gif';
-  if (/^BM/.test(head)) return 'Bmp';
-  return /^(II[*+]\0|MM\0[*+])/.test(head) ? 'Tiff' : undefined;
-}
 
 let ready: Promise<Magick> | undefined;
 
@@ -36,19 +26,21 @@ async function load(): Promise<Magick> {
 }
 
 /**
- * Upright RGB of the first frame, as Pillow's `convert('RGB')` makes it, and whether others follow; or why its pixels would
+ * RGB of the first frame as it lies, as Pillow's `convert('RGB')` makes it, and whether others follow; or why its pixels would
  * not be Pillow's, in words that go on from the file's name.
  *
  * @param check is given the size that the file claims before room is made for it, and throws where that is too much
  * @throws whatever the decoder throws at a broken file
  */
 export async function readOther(
-  bytes: Uint8Array,
+  file: Buffer,
   format: OtherFormat,
   check: (size: Extent) => void,
 ): Promise<(Picture & { readonly several: boolean }) | { readonly refused: string }> {
   ready ??= load();
   const { ImageMagick, MagickFormat, MagickImageCollection, MagickReadSettings } = await ready;
+  // Some kinds of TIFF it turns by itself, and half of the way.
+  const bytes = format === 'Tiff' ? lyingTiff(file) : file;
   const head = MagickImageCollection.use((frames) => {
     frames.ping(bytes, new MagickReadSettings({ format: MagickFormat[format], frameIndex: 0, frameCount: 2 }));
     const [first] = frames;
@@ -61,7 +53,6 @@ export async function readOther(
     // Divided by it again, colours are a level off Pillow's at times. The head does not tell.
     if (image.getAttribute('tiff:alpha') === 'associated')
       return { refused: 'is a TIFF whose colours are multiplied by its transparency' };
-    image.autoOrient();
     const { width, height } = image;
     const rgb = image.getPixels((pixels) => pixels.toByteArray(0, 0, width, height, 'RGB'));
     if (rgb?.length !== 3 * width * height) throw new Error('the decoder gives no RGB');
@@ -85,7 +76,7 @@ function refusedTiff(colours: string | null, depth: number): string | undefined 
 }
 
 /**
- * Upright RGB of a JPEG in CMYK, which is Pillow's to the bit (Adobe's YCCK, subsampled, progressive), as its
+ * RGB of a JPEG in CMYK as it lies, which is Pillow's to the bit (Adobe's YCCK, subsampled, progressive), as its
  * `convert('RGB')` makes it: its colour profile is not looked at.
  *
  * @throws whatever the decoder throws at a broken file
@@ -94,7 +85,6 @@ export async function readCmyk(bytes: Uint8Array): Promise<Picture> {
   ready ??= load();
   const { ImageMagick, MagickFormat } = await ready;
   return ImageMagick.read(bytes, MagickFormat.Jpeg, (image) => {
-    image.autoOrient();
     const { width, height } = image;
     const cmyk = image.getPixels((pixels) => pixels.toByteArray(0, 0, width, height, 'CMYK'));
     if (cmyk?.length !== 4 * width * height) throw new Error('the decoder gives no CMYK');

@@ -1,9 +1,46 @@
 /**
- * What a PNG file claims, held against what it holds, before a decoder that trusts it makes room: the decoder takes
- * the last of several headers, and inflates interlaced data however much it becomes.
+ * PNG as Pillow reads it. What a file claims is held against what it holds before a decoder that trusts it makes room:
+ * the decoder takes the last of several headers, and inflates interlaced data however much it becomes.
  */
 import { Readable } from 'node:stream';
 import { createInflate } from 'node:zlib';
+import { PNG } from 'pngjs';
+import type { Picture } from './resample.js';
+
+/** Pixels with transparency, one byte per channel. */
+interface Rgba {
+  readonly width: number;
+  readonly height: number;
+  readonly data: ArrayLike<number>;
+}
+
+/** Grey of 16 bits without transparency. */
+export const isDeepGrey = (bytes: Buffer) => bytes[24] === 16 && bytes[25] === 0;
+
+/**
+ * A PNG as it lies, its transparency dropped.
+ *
+ * @throws Error where it is broken
+ */
+export async function readPng(bytes: Buffer): Promise<Picture> {
+  await checkPng(bytes);
+  if (bytes[24] !== 16) return withoutAlpha(PNG.sync.read(bytes));
+  // Of samples of 16 bits Pillow takes the upper byte, where the decoder would round; those of grey alone it cuts off.
+  const byte = isDeepGrey(bytes) ? (sample: number) => Math.min(sample, 255) : (sample: number) => sample >> 8;
+  const { width, height, data } = PNG.sync.read(bytes, { skipRescale: true });
+  return withoutAlpha({ width, height, data: Uint8Array.from(data, byte) });
+}
+
+/** The colours alone. */
+export function withoutAlpha({ width, height, data }: Rgba): Picture {
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    rgb[to] = data[from] ?? 0;
+    rgb[to + 1] = data[from + 1] ?? 0;
+    rgb[to + 2] = data[from + 2] ?? 0;
+  }
+  return { width, height, rgb };
+}
 
 /** Samples of a pixel by colour type: grey, RGB, palette, grey and alpha, RGBA. */
 const samples: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -27,7 +64,7 @@ const headerLength = 13;
  *
  * @throws Error in words that go on from the file's name
  */
-export async function checkPng(bytes: Buffer): Promise<void> {
+async function checkPng(bytes: Buffer): Promise<void> {
   const chunks = [...chunksOf(bytes)];
   const headers = chunks.filter(({ type }) => type === 'IHDR');
   const [header] = headers;
@@ -42,7 +79,12 @@ export async function checkPng(bytes: Buffer): Promise<void> {
   }
 }
 
-function* chunksOf(bytes: Buffer): Generator<{ readonly type: string; readonly data: Buffer }> {
+/**
+ * The parts of a PNG in order.
+ *
+ * @throws Error where one is longer than the file
+ */
+export function* chunksOf(bytes: Buffer): Generator<{ readonly type: string; readonly data: Buffer }> {
   // Each chunk is its length, its type, its data and a checksum; the signature comes before the first.
   for (let at = 8; at + 12 <= bytes.length; ) {
     const length = bytes.readUInt32BE(at);

@@ -17,6 +17,20 @@ export interface Extent {
   readonly height: number;
   readonly width: number;
 }
+
+const maxPixels = 50e6;
+/** As of JPEG: rows and columns have a cost of their own. */
+const maxSide = 65_535;
+
+/** Why a picture of this size is not taken, in words that go on from the file's name. */
+export function tooLarge({ width, height }: Extent): string | undefined {
+  if (Math.max(width, height) > maxSide)
+    return `is ${width} × ${height} pixels, and at most ${maxSide} are taken in a row or column; cut it.`;
+  if (!(width * height <= maxPixels))
+    return `has ${width} × ${height} pixels, more than the 50 million that are taken; make it smaller.`;
+  return undefined;
+}
+
 /** A crop whose odd pixel is left over at the end, or goes where rounding to even puts it (torchvision). */
 export interface Crop extends Extent {
   readonly rounds?: boolean;

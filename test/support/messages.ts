@@ -371,6 +371,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: Ans
           mlpIntermediate: 'i',
           mlpOutput: 'o',
           additive: true,
+          mixedKeys: false,
         },
       ],
       finalNorm: { output: 'f' },

@@ -1,52 +1,14 @@
 /** Damaged copies of a model file, each decided by its seed. */
 import { encodeModel } from '../../src/onnx/encode.js';
 import type { Attribute, Graph, Model, Node } from '../../src/onnx/model.js';
-import { randomFrom } from './scramble.js';
-
-type Random = () => number;
-
-const below = (random: Random, bound: number) => Math.floor(random() * bound);
-const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)] as T;
+import { below, damaged, pick, type Random, randomFrom } from '../support/damaged.js';
 
 /** A mutant of the file with these `bytes`, which reads as `model`; data files are named relative to `folder`. */
 export function mutant(bytes: Uint8Array, model: Model, folder: string, seed: number): Uint8Array {
   const random = randomFrom(seed);
-  if (random() < 0.3) return pick(random, byteMutations)(bytes, random);
+  if (random() < 0.3) return damaged(bytes, random);
   return encodeModel({ ...model, graph: pick(random, graphMutations)(model.graph, random) }, folder);
 }
-
-type ByteMutation = (bytes: Uint8Array, random: Random) => Uint8Array;
-
-/** Most of a file is weights; what is read of it is in the parts between, more often near the start. */
-const place = (bytes: Uint8Array, random: Random) => Math.floor(random() ** 2 * bytes.length);
-
-const byteMutations: readonly ByteMutation[] = [
-  function flipped(bytes, random) {
-    const copy = bytes.slice();
-    for (let i = 0; i <= below(random, 24); i++) {
-      const at = place(copy, random);
-      copy[at] = (copy[at] ?? 0) ^ (1 << below(random, 8));
-    }
-    return copy;
-  },
-  function overwritten(bytes, random) {
-    const copy = bytes.slice();
-    const start = place(copy, random);
-    const value = pick(random, [0x00, 0x7f, 0x80, 0xff]);
-    return copy.fill(value, start, start + 1 + below(random, 16));
-  },
-  function truncated(bytes, random) {
-    return bytes.slice(0, place(bytes, random));
-  },
-  function spliced(bytes, random) {
-    const [from, to, length] = [place(bytes, random), place(bytes, random), 1 + below(random, 400)];
-    return Buffer.concat([bytes.subarray(0, to), bytes.subarray(from, from + length), bytes.subarray(to)]);
-  },
-  function cut(bytes, random) {
-    const start = place(bytes, random);
-    return Buffer.concat([bytes.subarray(0, start), bytes.subarray(start + 1 + below(random, 400))]);
-  },
-];
 
 type GraphMutation = (graph: Graph, random: Random) => Graph;
 

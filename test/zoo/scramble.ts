@@ -6,6 +6,7 @@ import { inlineFunctions } from '../../src/onnx/functions.js';
 import type { Attribute, Graph, Model, Node } from '../../src/onnx/model.js';
 import { readModel } from '../../src/onnx/read.js';
 import { captures, inputsOf, subgraphs } from '../../src/onnx/scope.js';
+import { randomFrom } from '../support/damaged.js';
 
 export interface Scrambled {
   readonly model: Model;
@@ -58,17 +59,6 @@ function followed(names: ReadonlyMap<string, string>, name: string): string {
     if (known !== undefined) return known + name.slice(end);
   }
   throw new Error(`${name} is made from no name of the file`);
-}
-
-/** Deterministic numbers in [0, 1): mulberry32. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function scrambleGraph(graph: Graph, rename: (name: string) => string, random: () => number, shapes: boolean): Graph {

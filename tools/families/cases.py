@@ -260,6 +260,7 @@ def all_cases() -> Iterator[Case]:
     import copies
     import experts
     import heads
+    import kept
     import layouts
     import stacks
     import modules
@@ -272,6 +273,7 @@ def all_cases() -> Iterator[Case]:
     yield from heads.cases()
     yield from layouts.cases()
     yield from caches.cases()
+    yield from kept.cases()
     yield from towers.cases()
     yield from experts.all_cases()
     yield from copies.cases()

@@ -39,12 +39,12 @@ def drawing() -> Image.Image:
     return picture
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
 def save_png(file: Path, header: bytes, lines: bytes) -> None:
     """A PNG of rows that have their filter before them."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     file.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
     )
@@ -110,6 +110,39 @@ def save_others(picture: Image.Image, alpha: Image.Image, turned: Image.Exif) ->
     rgba.save(FOLDER / "pages.tif", save_all=True, append_images=[negative], compression="tiff_adobe_deflate")
 
 
+def save_turned(picture: Image.Image) -> None:
+    """Orientations in each place where Pillow finds one: EXIF, the text that held it in PNG before, XMP."""
+    small = picture.crop((0, 0, 23, 17))
+
+    def exif(number: int) -> Image.Exif:
+        made = Image.Exif()
+        made[0x0112] = number
+        return made
+
+    def xmp(number: int) -> bytes:
+        return f'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{number}"/>'.encode()
+
+    def save_with_part(name: str, part: bytes, before: bytes) -> None:
+        small.save(FOLDER / name)
+        plain = (FOLDER / name).read_bytes()
+        place = plain.index(before) - 4
+        (FOLDER / name).write_bytes(plain[:place] + part + plain[place:])
+
+    small.save(FOLDER / "turned-2.png", exif=exif(2))
+    # Big-endian, and behind the pixels.
+    save_with_part("turned-6.png", chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHIHHI", 0x0112, 3, 1, 6, 0, 0)), b"IEND")
+    data = exif(5).tobytes()
+    profile = zlib.compress(f"\nexif\n{len(data):8}\n{data.hex()}\n".encode())
+    save_with_part("turned-5-profile.png", chunk(b"zTXt", b"Raw profile type exif\0\0" + profile), b"IDAT")
+    save_with_part("turned-8-xmp.png", chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(8)), b"IDAT")
+    small.save(FOLDER / "turned-7-xmp.jpg", xmp=xmp(7))
+    small.save(FOLDER / "turned-4-xmp.webp", lossless=True, exif=exif(4), xmp=xmp(7))
+    # Kinds that ImageMagick turns by itself as far as to mirror them.
+    small.convert("YCbCr").save(FOLDER / "turned-3-jpeg.tif", compression="jpeg", exif=exif(3))
+    small.convert("1").save(FOLDER / "turned-8-fax.tif", compression="group4", exif=exif(8))
+    small.save(FOLDER / "turned-7-big.tif", big_tiff=True, exif=exif(7))
+
+
 def save_refused(picture: Image.Image) -> None:
     """What Sinkscope's decoder would make something else of than Pillow."""
     folder = FOLDER / "refused"
@@ -157,6 +190,7 @@ def save_pictures() -> None:
     picture.save(FOLDER / "turned.jpg", quality=88, exif=turned)
     save_interlaced(picture, FOLDER / "interlaced.png")
     save_others(picture, alpha, turned)
+    save_turned(picture)
     save_refused(picture)
 
 

@@ -148,7 +148,9 @@ function inputsOf(description: Description, inspection: Inspection | undefined):
 
 function startOf({ anatomy, streams, model }: Inspection): string {
   const own = streams.find(({ name }) => name === model.stream)?.inputs ?? [];
-  const used = anatomy.inputs.filter(({ role, name }) => role !== 'past' && role !== 'unused' && own.includes(name));
+  const used = anatomy.inputs.filter(
+    ({ role, name }) => !['past', 'state', 'unused'].includes(role) && own.includes(name),
+  );
   const first = used.filter(({ role }) => role === 'token-ids' || role === 'features' || role === 'codes');
   const named = (first.length > 0 ? first : used).map(({ name }) => name);
   return named.length > 0 ? `embedding of ${named.slice(0, 3).join(', ')}` : 'embedding';

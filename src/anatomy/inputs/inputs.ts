@@ -14,8 +14,9 @@ import { maskRole } from './masked.js';
 import { countRole, placeRole } from './places.js';
 import type { InputContext, Reader, Recognised, Uses } from './reader.js';
 import { type Start, startOf } from './start.js';
+import { isState } from './state.js';
 import { tabulatedPositions } from './tables.js';
-import { isFloat, isScalar } from './types.js';
+import { isFloat, isScalar, mayBeKept } from './types.js';
 
 export interface Inputs {
   readonly inputs: readonly Input[];
@@ -40,7 +41,7 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     const found = usesOfAll(info.name);
     return found.touches.some(({ node }) => toStart.has(node)) ? undefined : cacheAxis(found, info);
   };
-  const hasCache = graphInputs.some((info) => isFloat(info) && cacheOf(info));
+  const hasCache = graphInputs.some((info) => mayBeKept(info) && cacheOf(info));
   const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));
   const ids = idsInput && idAxes(flow, idsInput);
   let rows: number | undefined;
@@ -54,7 +55,7 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     const found =
       name === start.input
         ? startRole(flow, start, ids)
-        : recognise(reader, context, isFloat(info) ? cacheOf(info) : undefined);
+        : recognise(reader, context, mayBeKept(info) ? cacheOf(info) : undefined);
     const { role, how, tokenAxis, extents = {}, keeps, guessed = false } = found;
     return { name, role, type, shape, tokenAxis, extents, along: undefined, keeps, how, guessed };
   });
@@ -149,6 +150,13 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   if (isFloat(info) && isOrder(flow, info.name))
     return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
+  if (isFloat(info) && isState(flow, info, all, cache !== undefined) && !isMask(reader))
+    return {
+      role: 'state',
+      extents: { 0: typeof info.shape?.[0] === 'number' ? info.shape[0] : 1 },
+      how: 'what a layer keeps of earlier tokens: zeros',
+      guessed: cache === undefined,
+    };
   if (cache) return pastOf(info, cache, context);
 
   const argument = argumentRole(direct, rank);
@@ -169,6 +177,13 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   if (isFloat(info) && !all.touches.every(({ node }) => isMasking(node)))
     return { role: 'features', how: 'floats given by the user' };
   return maskRole(reader);
+}
+
+/** Whether what zeros and ones in it would do proves that it masks. */
+function isMask(reader: Reader): boolean {
+  if (!reader.all.touches.every(({ node }) => isMasking(node))) return false;
+  const { role, guessed } = maskRole(reader);
+  return role === 'attention-mask' && !guessed;
 }
 
 /** A switch that chose a branch when the graph was prepared. */

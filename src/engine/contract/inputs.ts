@@ -15,6 +15,7 @@ const roles = [
   'choice',
   'cache-position',
   'past',
+  'state',
   'past-length',
   'last-key-index',
   'total-length',

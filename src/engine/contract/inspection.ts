@@ -70,6 +70,7 @@ const block = v.object({
   mlpOutput: maybe(text),
   routing: maybe(routing),
   additive: flag,
+  mixedKeys: flag,
 });
 export type InspectedBlock = Sent<typeof block>;
 

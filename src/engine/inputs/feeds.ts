@@ -66,8 +66,11 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   const values = new Map<string, Value>();
   const run = { inputs, given, length, ids: tokens, past: before?.tokens ?? 0, symbols: symbolsOf(inputs, given) };
   for (const input of inputs) {
-    const own = (input.role === 'past' ? before?.values.get(input.name) : undefined) ?? given.get(input.name);
-    if (input.role === 'unused') continue;
+    const own = (isKept(input) ? before?.values.get(input.name) : undefined) ?? given.get(input.name);
+    if (input.role === 'unused') {
+      refuseSwitchedOn(input, given.get(input.name));
+      continue;
+    }
     const isShort = input === idsInput && tokens !== undefined && length !== tokens.length;
     values.set(input.name, own && !isShort ? fitted(input, own) : fill(input, run));
   }
@@ -134,6 +137,18 @@ interface Run {
   readonly symbols: ReadonlyMap<string, number>;
 }
 
+/** A boolean that chose a branch when the graph was read is false, whatever is given. */
+function refuseSwitchedOn({ name, type, how }: Input, value: Value | undefined): void {
+  if (type !== DataType.bool || value?.data.length !== 1 || !Number(value.data[0])) return;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Input ${quoted(name)} was given as true, and is ${how}. Leave it out, and caches with it, and give all tokens.`,
+  });
+}
+
+/** What a run leaves to the next. */
+const isKept = ({ role }: Input) => role === 'past' || role === 'state';
+
 function symbolsOf(inputs: readonly Input[], given: Values): ReadonlyMap<string, number> {
   const symbols = new Map<string, number>();
   for (const { name, shape } of inputs)
@@ -167,7 +182,7 @@ function fill(input: Input, run: Run): Value {
   const { inputs, past, ids = [] } = run;
   const length = input.along === undefined ? run.length : lengthOf(inputs, input.along, run.given);
   if (askedRoles.has(role)) throw asked(input);
-  if (role === 'past') return filled(type, extents(input, 0, run), () => 0);
+  if (isKept(input)) return filled(type, extents(input, 0, run), () => 0);
   if (role === 'flag') return filled(type, extents(input, 1, run), () => 0);
   if (role === 'past-length') return filled(type, extents(input, 1, run), () => past);
   if (length === undefined) {
@@ -221,7 +236,7 @@ function extents(input: Input, tokens: number, { symbols }: Pick<Run, 'symbols'>
   const axis = tokenAxis(input);
   const dims = (input.shape ?? [null, null]).map((extent, i) => {
     const known = input.extents[i] ?? (typeof extent === 'number' ? extent : undefined);
-    const given = typeof extent === 'string' && input.role !== 'past' ? symbols.get(extent) : undefined;
+    const given = typeof extent === 'string' && !isKept(input) ? symbols.get(extent) : undefined;
     return known ?? given ?? (i === axis ? tokens : 1);
   });
   if (size(dims) <= mostElements) return dims;
@@ -246,7 +261,7 @@ function pastLength(inputs: readonly Input[]): number {
 /** T as an input's token axis tells it, where there are no token ids. */
 function givenLength(inputs: readonly Input[], given: Values): number | undefined {
   for (const input of inputs) {
-    const isOwn = !['past', 'features', 'unused'].includes(input.role) && input.along === undefined;
+    const isOwn = !['past', 'state', 'features', 'unused'].includes(input.role) && input.along === undefined;
     const extent = isOwn && input.tokenAxis !== undefined && given.get(input.name)?.dims[input.tokenAxis];
     if (extent) return extent;
   }

@@ -1,6 +1,5 @@
 /** The analysis: a prompt through the model, stage after stage, statistics right beside the tensors. */
 
-import { patternOverTokens } from '../../anatomy/anatomy.js';
 import { grouped, SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
@@ -246,8 +245,8 @@ async function reportBlock(
   const tapped = sinks ? undefined : results.get(loaded.patterns.get(block) ?? '');
   const pattern = tapped && tokenPattern(tapped, layout, loaded.file);
   const leftOut = tapped && pattern && outsideTokens(tapped, pattern, layout);
-  const isKnown = loaded.anatomy.missing.some(({ part }) => part.startsWith(patternOverTokens));
-  if (leftOut !== undefined && request.attention && !(isKnown && pattern?.queries === tokens))
+  // What is known of the file is among what it lacks.
+  if (leftOut !== undefined && request.attention && !(parts.mixedKeys && pattern?.queries === tokens))
     await emit({ type: 'pattern-left-out', layer: block, why: leftOut });
   if (pattern && leftOut === undefined) {
     const { heads, keys, values } = pattern;

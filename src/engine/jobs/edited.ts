@@ -124,9 +124,8 @@ export class EditedText {
 
   /** Why the cache no longer holds the first `tokens`, where it does not. */
   private lostBefore(tokens: number): string | undefined {
-    const { caching, room } = this.onward;
-    if ('why' in caching || this.onward.reaches(tokens)) return undefined;
-    return `its cache has room for ${room} tokens, and there are more`;
+    const { caching, holding } = this.onward;
+    return 'why' in caching || this.onward.reaches(tokens) ? undefined : `${holding}, and there are more`;
   }
 
   private unchanged(ids: readonly number[]): number {

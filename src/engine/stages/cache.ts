@@ -34,15 +34,30 @@ export class LaneCache {
 
   /** Tokens that some part of it has room for, where there is such a part. */
   get room(): number {
-    return least(this.pairs.map(({ form, room }) => (form === 'rolls' ? Number.POSITIVE_INFINITY : room)));
+    const limited = this.pairs.filter(({ form }) => form === 'slides' || form === 'fills' || form === 'bounds');
+    return least(limited.map(({ room }) => room));
+  }
+
+  /** How little it holds, in words. */
+  get holding(): string {
+    return Number.isFinite(this.room)
+      ? `its cache has room for ${this.room} tokens`
+      : 'its cache keeps the last tokens';
   }
 
   /** Whether nothing that is behind it is lost to `count` tokens more. */
   holds(count: number): boolean {
-    return this.pairs.every(({ form, room }) => {
-      if (this.tokens === 0 || form === 'grows' || form === 'rolls') return true;
+    return this.pairs.every((pair) => {
+      const { form, room } = pair;
+      if (this.tokens === 0 || form === 'grows' || form === 'rolls' || form === 'state') return true;
+      if (form === 'trims') return this.holdsAll(pair);
       return this.tokens + (form === 'slides' ? 0 : count) <= room;
     });
+  }
+
+  /** Whether the graph has cut nothing off a part yet. */
+  private holdsAll({ input, axis }: CachePair): boolean {
+    return (this.values.get(input)?.dims[axis] ?? 0) >= this.tokens;
   }
 
   /** Whether it goes on where it does not hold all, without the first tokens. */
@@ -107,8 +122,10 @@ export class LaneCache {
   }
 
   /** Where a part has its first `count` tokens, and where they are to be; undefined where it does not hold them. */
-  private placesOf({ form, room }: CachePair, count: number): Omit<Move, 'count'> | undefined {
-    if (form === 'grows') return { from: 0, to: 0, places: count };
+  private placesOf(pair: CachePair, count: number): Omit<Move, 'count'> | undefined {
+    const { form, room } = pair;
+    if (form === 'state' || (form === 'trims' && (this.begun || !this.holdsAll(pair)))) return undefined;
+    if (form === 'grows' || form === 'trims') return { from: 0, to: 0, places: count };
     if (this.tokens > room) return undefined;
     if (form !== 'slides') return { from: 0, to: 0, places: room };
     return this.begun ? undefined : { from: room - this.tokens, to: room - count, places: room };

@@ -96,6 +96,11 @@ export class Onward {
     return { why: this.without, lasting: this.failed || !this.empty };
   }
 
+  /** How little the cache holds, in words. */
+  get holding(): string {
+    return this.empty?.holding ?? '';
+  }
+
   /** Tokens that some part of the cache has room for, where there is such a part. */
   get room(): number {
     return this.empty?.room ?? 0;
@@ -165,14 +170,14 @@ export class Onward {
   private async cannotGoOn(ids: readonly number[], cache: LaneCache): Promise<string | undefined> {
     if (cache.tokens === 0) return undefined;
     const kind = cache.holds(ids.length) ? 'held' : 'slid';
-    if (kind === 'slid' && !cache.slides) return `its cache has room for ${cache.room} tokens, and there are more`;
+    if (kind === 'slid' && !cache.slides) return `${cache.holding}, and there are more`;
     if (this.seen[kind]) return undefined;
     const same = await this.givesTheSame(ids, cache);
     if (same === true) {
       this.seen[kind] = true;
       return undefined;
     }
-    if (kind === 'slid') return `its cache has room for ${cache.room} tokens, and what comes first is still looked at`;
+    if (kind === 'slid') return `${cache.holding}, and what comes first is still looked at or counted`;
     this.failed = true;
     const of = `its cache (${quoted(cache.inputs[0] ?? '')} and the others)`;
     return same === false

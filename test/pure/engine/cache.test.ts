@@ -91,3 +91,39 @@ describe('a cache that takes what is added to it', () => {
     expect(held(cache)).toEqual(keys(0, 68));
   });
 });
+
+describe('a cache that the graph cuts', () => {
+  const trimmed: CachePair = { ...pair, form: 'trims', added: undefined };
+  const run = (cache: LaneCache, count: number, kept: number) => {
+    cache.keep(new Map([['present', keys(cache.tokens + count - kept, kept)]]));
+    cache.passed(count);
+  };
+
+  it('holds all until the first token is gone, and goes back no more from then on', () => {
+    const cache = new LaneCache([trimmed]);
+    run(cache, 3, 3);
+    expect([cache.holds(5), cache.reaches(2)]).toEqual([true, true]);
+    run(cache, 1, 4);
+    expect(cache.holds(1)).toBe(true);
+    run(cache, 1, 4);
+    expect([cache.holds(1), cache.reaches(5), cache.reaches(4)]).toEqual([false, true, false]);
+  });
+
+  it('does not go back out of a run that was not through', () => {
+    const cache = new LaneCache([trimmed]);
+    run(cache, 2, 2);
+    // Five tokens in all, of which the first is cut off already.
+    cache.keep(new Map([['present', keys(1, 4)]]));
+    expect([cache.reaches(2), cache.reaches(1)]).toEqual([false, false]);
+  });
+});
+
+it('a state is what the last run left, and goes nowhere back', () => {
+  const cache = new LaneCache([{ ...pair, form: 'state', added: undefined }]);
+  for (const count of [3, 1]) {
+    cache.keep(new Map([['present', keys(count, 2)]]));
+    cache.passed(count);
+  }
+  expect(held(cache)).toEqual(keys(1, 2));
+  expect([cache.holds(100), cache.reaches(4), cache.reaches(3)]).toEqual([true, true, false]);
+});

@@ -49,8 +49,17 @@ describe('makeFeeds', () => {
     [input('total-length', int32, []), [], [4]],
     [input('past-length', int64, [1]), [1], [0]],
     [input('flag', bool, [1]), [1], [0]],
+    [input('state', float, ['b', 2, 3], { extents: { 0: 1 } }), [1, 2, 3], [0, 0, 0, 0, 0, 0]],
   ])('feeds %o', (other, dims, expected) => {
     expect(fed(other)).toEqual({ type: other.type, dims, numbers: expected });
+  });
+
+  it('does not run without the cache what is given for a run with it', () => {
+    const how = 'a switch, taken as false: the branch without a cache';
+    const branch = input('unused', bool, [1], { name: 'use_cache_branch', how });
+    const run = (on: number) => makeFeeds([ids, branch], new Map([[branch.name, filled(bool, [1], () => on)]]), [7, 8]);
+    expect(run(0).values.has(branch.name)).toBe(false);
+    expect(() => run(1)).toThrow(/"use_cache_branch" was given as true, and is a switch, taken as false/);
   });
 
   it('counts what a cache that cannot be empty holds', () => {

@@ -7,6 +7,7 @@ import { machineCaches } from '../../../src/models/caches.js';
 import { modelConfig } from '../../../src/models/config.js';
 import { expandHome, findModels, findNamed, isMain } from '../../../src/models/find.js';
 import { modelFolder } from '../../../src/models/folder.js';
+import { modelFile } from '../../../src/models/named.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-models-'));
@@ -305,5 +306,19 @@ describe('modelConfig', () => {
     const config = read({ 'config.json': { max_position_embeddings: 'x', n_ctx: 12 } });
     expect(config.context).toBe(12);
     expect(config.ignored).toHaveLength(1);
+  });
+});
+
+describe('a folder that is a model of another program is named', () => {
+  it.each([
+    [['Manifest.json', 'Data/com.apple.CoreML/model.mlmodel'], 'is a Core ML package (.mlpackage), not an ONNX model'],
+    [['saved_model.pb', 'variables/variables.index'], 'is a SavedModel of TensorFlow, not an ONNX model'],
+    [['openvino_model.xml'], 'is a model of OpenVINO, not'],
+    [['config.json', 'model.safetensors.index.json'], 'is a model of transformers in safetensors files, not'],
+    [['config.json'], 'is a folder without models'],
+    [['saved_model.pb', 'model.onnx'], 'is a folder; give one of its models: model.onnx'],
+  ])('%s', async (files, sentence) => {
+    const folder = tree(Object.fromEntries(files.map((file) => [file, ''])));
+    await expect(modelFile(folder)).rejects.toThrow(`${folder} ${sentence}`);
   });
 });

@@ -122,6 +122,14 @@ it('colours that are not what people may expect are said', async () => {
   expect(await remarkOf('interlaced.gif')).toBeUndefined();
 });
 
+it('a JPEG whose data are damaged is read, as Pillow does, and said to be damaged', async () => {
+  const damaged = Buffer.from(jpeg);
+  damaged.fill(0x55, damaged.length - 400, damaged.length - 300);
+  const { width, remark } = await readPicture(write(damaged));
+  expect(width).toBe(83);
+  expect(remark).toMatch(/^read though it is damaged \(Corrupt JPEG data: .*\): other programs may see other pixels$/);
+});
+
 it('a missing file and a folder', async () => {
   await expect(readPicture(join(newFolder({}), 'missing'))).rejects.toThrow(/missing cannot be read/);
   await expect(readPicture(newFolder({}))).rejects.toThrow(/is no picture file/);

@@ -11,6 +11,7 @@ import { preprocessingOf, readPreprocessing } from '../../../src/tokens/preproce
 import { resize } from '../../../src/tokens/resample.js';
 import { pictureToShow } from '../../../src/tokens/shown.js';
 import { preprocessingInWords } from '../../../src/tokens/steps.js';
+import { orientationOf } from '../../../src/tokens/upright.js';
 import { write } from './support.js';
 
 /** What Pillow and transformers' image processors make of the pictures in `images/`; written by `tools/references`. */
@@ -248,10 +249,18 @@ describe('the files beside a model', () => {
 });
 
 describe('pictures for eyes', () => {
-  it.each(['lossy.webp', 'animated.gif', 'rgba.bmp', 'pages.tif'])('%s is shown as what was analyzed', async (name) => {
+  const others = ['lossy.webp', 'animated.gif', 'rgba.bmp', 'pages.tif'];
+  const lying = ['turned-6.png', 'turned-5-profile.png', 'turned-8-xmp.png', 'turned-4-xmp.webp', 'turned-8-fax.tif'];
+  it.each([...others, ...lying])('%s is shown as what was analyzed', async (name) => {
     const shown = await pictureToShow(readFileSync(join(folder, name)));
     expect(PNG.sync.read(Buffer.from(shown))).toMatchObject({ width: references.decoded[name]?.width });
     expect(sha256((await readPicture(write(shown))).rgb)).toBe(references.decoded[name]?.sha256);
+  });
+
+  it('a JPEG that XMP turns is shown with the EXIF that viewers follow', async () => {
+    const shown = Buffer.from(await pictureToShow(readFileSync(join(folder, 'turned-7-xmp.jpg'))));
+    expect(orientationOf(shown, 'jpeg')).toEqual({ number: 7, from: 'exif' });
+    expect(sha256((await readPicture(write(shown))).rgb)).toBe(references.decoded['turned-7-xmp.jpg']?.sha256);
   });
 
   it('PNG and JPEG as they are', async () => {
