@@ -183,7 +183,7 @@ export function mlpOf(group: Group): Mlp | undefined {
 
 /** Attention and MLP read the same residual. */
 export const isParallel = (group: Group): boolean =>
-  group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
+  group.some(({ attention, mlp, mlpBranch }) => attention !== undefined && (mlp ?? mlpBranch) !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
 
 /** At most an attention and, beside or after it, an MLP, each added as it is. */

@@ -61,7 +61,7 @@ const rearranging = new Set(
 );
 
 /** `value` and what it is rows of, in whatever shape, nearest first. */
-function rearranged(flow: Flow, value: string): string[] {
+export function rearranged(flow: Flow, value: string): string[] {
   const found = [value];
   for (let node = flow.producer(value); node && found.length <= mostSteps; node = flow.producer(found.at(-1) ?? '')) {
     const [input] = node.inputs;

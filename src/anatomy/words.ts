@@ -74,7 +74,7 @@ export function otherChains(lengths: readonly number[]): Missing {
   return {
     part: one ? 'a further residual stream' : `${lengths.length} further residual streams`,
     why:
-      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width, ` +
+      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width or with more rows, ` +
       'inside of blocks, behind a product that joins an earlier point (a long skip), or above what h_0 is made of by attention; ' +
       'only the stream that leads to the output, or the longest, is shown',
   };

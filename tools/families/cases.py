@@ -260,6 +260,7 @@ def all_cases() -> Iterator[Case]:
     import copies
     import experts
     import heads
+    import joined
     import layouts
     import stacks
     import modules
@@ -271,6 +272,7 @@ def all_cases() -> Iterator[Case]:
     yield from stacks.cases()
     yield from heads.cases()
     yield from layouts.cases()
+    yield from joined.cases()
     yield from caches.cases()
     yield from towers.cases()
     yield from experts.all_cases()
