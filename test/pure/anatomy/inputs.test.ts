@@ -34,6 +34,7 @@ function recognised(
         table: [20, 16],
         square: [16, 16],
         narrow: [16, 8],
+        widened: [8, 16],
         qkv: [16, 48],
         bias: [48],
         scale: [],
@@ -148,4 +149,19 @@ describe('numbers of the whole run', () => {
     expect(inputs.map(([name, role]) => [name, role])).toEqual([['kept', 'kept-rows']]);
     expect(guessed).toEqual([]);
   });
+});
+
+it('what products make of an input is joined to keys as states are, not as a cache is', () => {
+  const joined = (states: string, more: string) => `${more}
+     all = Concat(${states}, k) axis=1
+     turned = Transpose(all) perm=0,2,1
+     low = MatMul(h0, narrow)
+     scores = MatMul(low, turned)
+     weights = Softmax(scores)
+     both = Concat(${states}, v) axis=1
+     weighed = MatMul(weights, both)
+     mixed = MatMul(weighed, widened)`;
+  const of = (text: string, past: Extents) => recognised(text, { past }).inputs.map(([, role]) => role);
+  expect(of(joined('past', ''), ['batch', 'past', 8])).toEqual(['past']);
+  expect(of(joined('seen', 'seen = MatMul(past, narrow)'), ['batch', 'past', 16])).toEqual(['features']);
 });
