@@ -39,8 +39,11 @@ export function attentionOf(flow: Flow, branch: Branch): FoundAttention | undefi
   // Of two parts in one product nothing tells what each of them adds.
   const ends = joined ? { output: undefined, projected: undefined } : { output, projected };
   const beside = joined?.beside;
-  if ('operator' in found)
-    return { attention: { ...ends, ...ofOperator(flow, found.operator, width) }, further: 0, beside };
+  if ('operator' in found) {
+    // Of heads in operators of their own (one by one) only those of the first are known to be what they are.
+    const inside = ofOperator(flow, found.operator, found.further > 0 ? undefined : width);
+    return { attention: { ...ends, ...inside }, further: found.further, beside };
+  }
   const [first] = found;
   if (!first) return undefined;
   const heads = headsBeside(flow, found, branch);

@@ -56,7 +56,8 @@ function cutFrom(
 
 const mostSteps = 12;
 
-const rearranging = new Set(
+/** What leaves numbers as they are, in other places. */
+export const rearranging: ReadonlySet<string> = new Set(
   'Slice Gather Split Reshape Transpose Squeeze Unsqueeze Cast Identity Expand Tile'.split(' '),
 );
 

@@ -94,6 +94,14 @@ export function additionsBehind({ additions, isCertain }: Behind): Missing {
       };
 }
 
+/** Where the last block ends, whose ending cannot be followed as that of the others is. */
+export function endsUnlike(operators: readonly string[]): Missing {
+  return {
+    part: 'where the last block ends, with certainty',
+    why: `the others end in ${listed([...new Set(operators)])}, which behind the last is not there as it is behind them: a part of it may lie in the weights that follow; the sum before it is shown`,
+  };
+}
+
 /** What may be added by the first block or be a part of what the stream begins with. */
 export const firstBlockUncertain: Missing = {
   part: 'where the first block begins, with certainty',
