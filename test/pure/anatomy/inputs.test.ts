@@ -165,3 +165,30 @@ it('what products make of an input is joined to keys as states are, not as a cac
   expect(of(joined('past', ''), ['batch', 'past', 8])).toEqual(['past']);
   expect(of(joined('seen', 'seen = MatMul(past, narrow)'), ['batch', 'past', 16])).toEqual(['features']);
 });
+
+it('ids of which as many are taken as there are, as XLM takes them, are token ids', () => {
+  const model = modelOf(
+    `shape = Shape(ids)
+     length = Gather(shape, one)
+     back = Neg(length)
+     start = Unsqueeze(back, zero)
+     some = Slice(ids, start, end, one)
+     h0 = Gather(table, some)
+     q = MatMul(h0, square)
+     k = MatMul(h0, square)
+     turned = Transpose(k) perm=0,2,1
+     scores = MatMul(q, turned)
+     weights = Softmax(scores)
+     mixed = MatMul(weights, k)
+     projected = MatMul(mixed, square)
+     h1 = Add(h0, projected)`,
+    {
+      inputs: { ids: ['batch', 'tokens'] },
+      types: { ids: DataType.int64 },
+      outputs: ['h1'],
+      weights: { table: [20, 16], square: [16, 16] },
+      integers: { one: [1], zero: [0], end: [999] },
+    },
+  );
+  expect(recognise(model).inputs.map(({ role }) => role)).toEqual(['token-ids']);
+});
