@@ -1,13 +1,13 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
-import { DataType, type Node } from '../onnx/model.js';
+import { DataType, intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Attention, PatternPart } from './anatomy.js';
 import { type Beside, headsBeside } from './beside.js';
-import { declaredExtents, type PartialVector } from './extents.js';
+import { declaredExtents, type PartialVector, partialVector } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
 import { countedHeads, inputAs, outputAs } from './operators/table.js';
 import { factors, isPointwise, isSum } from './ops.js';
-import { branchProduct, type WeightProduct } from './products.js';
+import { branchProduct, type WeightProduct, weightProduct } from './products.js';
 import { type Projections, projections } from './projections.js';
 import { exact, type Site, sitesOf } from './sites.js';
 
@@ -16,6 +16,14 @@ export interface FoundAttention {
   readonly attention: Attention;
   /** Patterns of the branch that are no heads of this attention. */
   readonly further: number;
+  /** What the output projection multiplies beside what was weighed, as one vector with it: an MLP's intermediate. */
+  readonly beside: Joined | undefined;
+}
+
+/** A part of the vectors that a product multiplies, and its elements. */
+export interface Joined {
+  readonly value: string;
+  readonly width: number | undefined;
 }
 
 /** The attention of a branch, or undefined where it weighs no values and holds no fused operator. */
@@ -24,15 +32,70 @@ export function attentionOf(flow: Flow, branch: Branch): FoundAttention | undefi
   const { output } = branch;
   const projection = branchProduct(flow, branch);
   const projected = projection && (isIntegerProduct(projection.node) ? output : projection.node.outputs[0]);
-  const width = projection?.rows;
-  if ('operator' in found)
-    return { attention: { output, projected, ...ofOperator(flow, found.operator, width) }, further: 0 };
+  const weighed = 'operator' in found ? outputAs(found.operator, 'weighed') : found[0]?.weighed;
+  if (weighed === undefined) return undefined;
+  const joined = projection && joinedWith(flow, projection, weighed);
+  const width = joined ? joined.own : projection?.rows;
+  // Of two parts in one product nothing tells what each of them adds.
+  const ends = joined ? { output: undefined, projected: undefined } : { output, projected };
+  const beside = joined?.beside;
+  if ('operator' in found) {
+    // Of heads in operators of their own (one by one) only those of the first are known to be what they are.
+    const inside = ofOperator(flow, found.operator, found.further > 0 ? undefined : width);
+    return { attention: { ...ends, ...inside }, further: found.further, beside };
+  }
   const [first] = found;
   if (!first) return undefined;
-  const beside = headsBeside(flow, found, branch);
-  const inside = beside ? ofParts(flow, beside, width) : ofSite(flow, first, width);
-  return { attention: { output, projected, ...inside }, further: beside ? 0 : found.length - 1 };
+  const heads = headsBeside(flow, found, branch);
+  const inside = heads ? ofParts(flow, heads, width) : ofSite(flow, first, width);
+  return { attention: { ...ends, ...inside }, further: heads ? 0 : found.length - 1, beside };
 }
+
+/**
+ * Attention and an MLP that one product takes back to the stream: what it multiplies is both, side by side in one vector.
+ *
+ * @returns the elements of what was weighed, and the other part; undefined where there is no one other part
+ */
+function joinedWith(
+  flow: Flow,
+  { activation, rows }: WeightProduct,
+  weighed: string,
+): { readonly own: number | undefined; readonly beside: Joined } | undefined {
+  const node = flow.producer(activation);
+  if (node?.op !== 'Concat' || node.inputs.length !== 2) return undefined;
+  const [own, ...more] = node.inputs.filter((input) => input === weighed || leadsTo(flow, weighed, input));
+  const value = node.inputs.find((input) => input !== own);
+  if (own === undefined || value === undefined || more.length > 0) return undefined;
+  const axis = intAttribute(node, 'axis', 0);
+  const rank = [activation, own, value].map((one) => declaredExtents(flow, one)?.length).find((found) => found);
+  if (axis !== -1 && axis + 1 !== (rank ?? 3)) return undefined;
+  const [ours, theirs] = [own, value].map((one) => widthOf(flow, one));
+  const less = (part: number | undefined) => (rows !== undefined && part !== undefined ? rows - part : undefined);
+  return { own: ours ?? less(theirs), beside: { value, width: theirs ?? less(ours) } };
+}
+
+/** Elements of a value's vectors, where the file states them: by a shape, a cut, or the product that makes them. */
+function widthOf(flow: Flow, value: string, depth = 0): number | undefined {
+  const stated = known(declaredExtents(flow, value)?.at(-1));
+  const node = flow.producer(value);
+  if (stated !== undefined || !node || depth > maxWidthSteps) return stated;
+  if (node.op === 'Reshape') return known(partialVector(flow, node.inputs[1] ?? '')?.at(-1));
+  if (node.op === 'Split') {
+    const sizes = intsAttribute(node, 'split') ?? partialVector(flow, node.inputs[1] ?? '');
+    return sizes?.[node.outputs.indexOf(value)];
+  }
+  const product = weightProduct(flow, node);
+  if (product) return product.columns;
+  if (!isPointwise(node) || ['Slice', 'Concat', 'Transpose'].includes(node.op) || node.op.startsWith('Gather'))
+    return undefined;
+  for (const input of flow.reads(node)) {
+    const width = widthOf(flow, input, depth + 1);
+    if (width !== undefined) return width;
+  }
+  return undefined;
+}
+
+const maxWidthSteps = 12;
 
 type Inside = Omit<Attention, 'output' | 'projected'>;
 
@@ -176,10 +239,41 @@ function keyHeads(
 ): number | undefined {
   const { products } = projections(flow, key);
   const [product] = products;
-  const units = products.length === 1 ? ratio(product?.columns, headDim) : undefined;
+  if (products.length !== 1 || !product) return undefined;
+  // What else lies in the columns of one product with them (an MLP's, as in PaLM) is cut off before heads are split.
+  const cut = ratio(columnsCut(flow, product, key), headDim);
+  if (cut !== undefined) return cut;
+  const units = ratio(product.columns, headDim);
   if (units === undefined || heads === undefined) return undefined;
-  const shared = product?.node === queryProduct?.node || units > heads;
+  const shared = product.node === queryProduct?.node || units > heads;
   return shared ? ratio(units - heads, 2) && (units - heads) / 2 : units;
+}
+
+/** How many of a product's columns `value` is made of, where these are cut out of them before anything else. */
+function columnsCut(flow: Flow, { node, columns }: WeightProduct, value: string): number | undefined {
+  const leads = (out: string) => out === value || leadsTo(flow, out, value);
+  let from = node.outputs[0] ?? '';
+  for (let step = 0; step < maxWidthSteps; step++) {
+    const [next, ...others] = flow.consumers(from).filter(({ outputs }) => outputs.some(leads));
+    if (!next || others.length > 0) return undefined;
+    if (next.op === 'Split') {
+      const sizes = intsAttribute(next, 'split') ?? partialVector(flow, next.inputs[1] ?? '') ?? [];
+      const own = sizes.filter((_, part) => leads(next.outputs[part] ?? ''));
+      return own.length === 1 && sizes.reduce((sum: number, size) => sum + (size ?? 0), 0) === columns
+        ? own[0]
+        : undefined;
+    }
+    if (next.op === 'Slice') {
+      const [axis, start, end] = [3, 1, 2].map((input) => partialVector(flow, next.inputs[input] ?? '')?.[0]);
+      const isOfColumns = axis === -1 || (axis !== undefined && axis + 1 === declaredExtents(flow, from)?.length);
+      if (!isOfColumns || columns === undefined || start === undefined || end === undefined) return undefined;
+      const place = (at: number) => Math.min(at < 0 ? at + columns : at, columns);
+      return place(end) - place(start);
+    }
+    if (!['Add', 'Cast', 'Identity'].includes(next.op)) return undefined;
+    [from = ''] = next.outputs;
+  }
+  return undefined;
 }
 
 /** What a key/value cache among the inputs declares: [batch, key/value heads, past tokens, head_dim]. */

@@ -1,12 +1,14 @@
 /** The additions of a residual stream as blocks: where one begins, and what is shown of it. */
+import { isTwiceGelu } from '../onnx/factors.js';
 import type { Block, Routing } from './anatomy.js';
 import { addAlike, type Behind, behindBlocks, crossingLead, type Injection, injectionBefore } from './ends.js';
 import { routingOf } from './experts/routing.js';
 import { downstream, type Flow, stripped } from './flow.js';
 import { mixedKeys } from './keys.js';
 import { operatorName } from './ops.js';
+import { rearranging } from './partial.js';
 import { first, isMlp, keysOf, type Mlp, nodesOf, type StepParts, stepPartsOf } from './parts.js';
-import { addsTo, unscaled } from './points.js';
+import { addsTo, through, unscaled } from './points.js';
 import { endedLike, type ResidualStream } from './residual.js';
 import { picksRows } from './rows.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
@@ -28,6 +30,8 @@ export interface Blocks {
   readonly unlike: readonly number[] | undefined;
   /** Those that end in a convolution with neighbours, where the last does not: it may stand between blocks. */
   readonly convolvedAfter: readonly number[];
+  /** The operators in which other blocks end, where the last does not. */
+  readonly endsUnlike: readonly string[] | undefined;
 }
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
@@ -49,6 +53,10 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
   const kept = parts.slice(0, parts.length - (behind?.additions ?? 0));
   const steps = found.steps.slice(0, kept.length);
   const end = behind && !like ? parts.at(start) : like;
+  const last = steps.at(-1);
+  const follows = end?.step.ending ?? [];
+  const changes = follows.some((op) => !rearranging.has(op) && op !== 'Concat');
+  const endsUnlike = last !== undefined && changes && through(flow, last.sum, follows) === undefined;
   const stream = endedLike(flow, { ...found, steps, to: steps.at(-1)?.to ?? found.to }, end?.step);
   const ended = kept.map((each, index): StepParts => ({ ...each, step: stream.steps[index] ?? each.step }));
   const groups = starts.flatMap((start, index): Group[] => {
@@ -63,6 +71,7 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
     behind,
     unlike: unlikeIn(groups),
     convolvedAfter: convolvedAfter(groups),
+    endsUnlike: endsUnlike ? follows : undefined,
   };
 }
 
@@ -183,7 +192,7 @@ export function mlpOf(group: Group): Mlp | undefined {
 
 /** Attention and MLP read the same residual. */
 export const isParallel = (group: Group): boolean =>
-  group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
+  group.some(({ attention, mlp, mlpBranch }) => attention !== undefined && (mlp ?? mlpBranch) !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
 
 /** At most an attention and, beside or after it, an MLP, each added as it is. */
@@ -236,6 +245,11 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     note(
       'scale of the MLP intermediate',
       `its last product also multiplies by ${factor}, which may belong to the activation`,
+    );
+  else if (mlp && isTwiceGelu(flow.model.graph, { get: flow.producer }, mlp.intermediate))
+    note(
+      'scale of the MLP intermediate',
+      'the half of its GELU lies in the weights behind it, so that it is twice as large',
     );
   return {
     residPost: tail.step.to,

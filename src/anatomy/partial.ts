@@ -56,12 +56,13 @@ function cutFrom(
 
 const mostSteps = 12;
 
-const rearranging = new Set(
+/** What leaves numbers as they are, in other places. */
+export const rearranging: ReadonlySet<string> = new Set(
   'Slice Gather Split Reshape Transpose Squeeze Unsqueeze Cast Identity Expand Tile'.split(' '),
 );
 
 /** `value` and what it is rows of, in whatever shape, nearest first. */
-function rearranged(flow: Flow, value: string): string[] {
+export function rearranged(flow: Flow, value: string): string[] {
   const found = [value];
   for (let node = flow.producer(value); node && found.length <= mostSteps; node = flow.producer(found.at(-1) ?? '')) {
     const [input] = node.inputs;

@@ -2,7 +2,7 @@
 import { floatAttribute, intsAttribute } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Attention } from './anatomy.js';
-import { attentionOf } from './attention.js';
+import { attentionOf, type Joined } from './attention.js';
 import { isChoice } from './experts/labels.js';
 import { between, type Flow, stripped } from './flow.js';
 import { inputAs } from './operators/table.js';
@@ -18,6 +18,8 @@ interface Term extends Branch {
   readonly attention: Attention | undefined;
   /** Patterns of it that are no heads of this attention. */
   readonly further: number;
+  /** What one product takes back to the stream together with this attention. */
+  readonly beside: Joined | undefined;
 }
 
 /** What the last product of a branch multiplies, the elements of its vectors, and a factor in the product. */
@@ -57,6 +59,7 @@ export function stepPartsOf(flow: Flow, step: Step, stream: ReadonlySet<string>,
   const [mlpBranch] = plain;
   const [mixer] = others.filter((term) => !plain.includes(term));
   const attention = first(terms, ({ attention }) => attention);
+  const beside = first(terms, ({ beside }) => beside);
   return {
     step,
     terms,
@@ -66,7 +69,8 @@ export function stepPartsOf(flow: Flow, step: Step, stream: ReadonlySet<string>,
     convolves: others.length > 0 && others.every((term) => convolves(flow, term)),
     copies,
     apart,
-    mlp: plain.length === 1 ? mlpIn(flow, mlpBranch) : undefined,
+    mlp:
+      plain.length === 1 ? mlpIn(flow, mlpBranch) : plain.length === 0 && beside ? besideOf(flow, beside) : undefined,
     mixing: others.length === 1 ? mlpIn(flow, mixer) : undefined,
     mlpBranch,
   };
@@ -77,6 +81,10 @@ function mlpIn(flow: Flow, branch: Branch | undefined): Mlp | undefined {
   if (!product) return undefined;
   return { intermediate: product.activation, rows: product.rows, factor: floatAttribute(product.node, 'alpha', 1) };
 }
+
+const besideOf = (flow: Flow, { value, width }: Joined): Mlp => {
+  return { intermediate: stripped(flow, value), rows: width, factor: 1 };
+};
 
 export const nodesOf = ({ step }: StepParts) => step.branches.flatMap(({ nodes }) => [...nodes]);
 
@@ -113,7 +121,7 @@ const convolves = (flow: Flow, { nodes }: Branch): boolean =>
 function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
   const sited = (each: Branch): Term => {
     const found = attentionOf(flow, each);
-    return { ...each, attention: found?.attention, further: found?.further ?? 0 };
+    return { ...each, attention: found?.attention, further: found?.further ?? 0, beside: found?.beside };
   };
   const node = flow.producer(unscaled(flow, branch.output));
   const summed = node && isSum(node) ? flow.reads(node) : [];

@@ -19,6 +19,7 @@ import {
   additionsBehind,
   blocksUnlike,
   convolutionAfter,
+  endsUnlike,
   firstBlockUncertain,
   type Gap,
   headObstacle,
@@ -48,7 +49,7 @@ export function recognise(model: Model): Anatomy {
  */
 export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const { model } = flow;
-  const { stream, parts, groups, injection, behind, unlike, convolvedAfter } = blocksOf(flow, found);
+  const { stream, parts, groups, injection, behind, unlike, convolvedAfter, endsUnlike: ends } = blocksOf(flow, found);
   const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
   if (!end) throw notATransformer(model);
 
@@ -79,6 +80,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const blocked = laidOut(model.graph.nodes);
   if (blocked) missing.push(blocked);
   if (unlike) missing.push(blocksUnlike(unlike, groups.flat().length));
+  if (ends) missing.push(endsUnlike(ends));
   if (convolvedAfter.length > 0) missing.push(convolutionAfter(convolvedAfter, blocks.length));
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);

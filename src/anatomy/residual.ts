@@ -13,7 +13,7 @@ import { Changes } from './copies.js';
 import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { carries, factors, isIndex, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
-import { wholeAdditions } from './partial.js';
+import { rearranged, wholeAdditions } from './partial.js';
 import { addedBefore, operatorsTo, pointBefore, through, unmixed, withBias, withoutOwn } from './points.js';
 import { towersOf } from './towers.js';
 
@@ -59,7 +59,7 @@ export function residualStreams(flow: Flow): readonly ResidualStream[] {
   const walk = new Walk(flow);
   for (const node of flow.model.graph.nodes) walk.visit(node);
   const chains = [...walk.chains.values()].sort((a, b) => b.length - a.length);
-  const { towers, others } = towersOf(flow, chains);
+  const { towers, others } = towersOf(flow, chains, walk.joins);
   return towers.map((last) => streamOf(flow, walk, last, others));
 }
 
@@ -89,6 +89,8 @@ class Walk {
   private readonly chain = new Map<string, Addition>();
   /** The pointwise step before: the input a value carries on. */
   readonly from = new Map<string, string>();
+  /** Where the rows of several streams are joined, as joint blocks leave them to those that know one stream (Flux). */
+  readonly joins = new Set<string>();
   /** What blocks took out and gave back. */
   readonly changes: Changes;
   /** The latest additions among a value's ancestors, one for each chain. */
@@ -125,11 +127,36 @@ class Walk {
       // The scale and zero point of a dynamic quantisation say nothing of the value.
       if (carried === undefined || (index > 0 && isPassThrough(node))) continue;
       this.from.set(output, carried);
-      const chain = addition ?? this.chain.get(carried);
+      const chain = addition ?? (this.hasMoreRows(node, inputs) ? undefined : this.chain.get(carried));
       if (chain) this.chain.set(output, chain);
     }
     if (!addition) this.changes.visit(node, inputs);
     else this.lengthen(addition, ended);
+  }
+
+  /**
+   * Whether rows of others stand behind or before those of a stream from here on: other streams', or rows that are of
+   * none (a class token that joins late). What was cut from the stream before, and is only put together again, are none.
+   */
+  private hasMoreRows(node: Node, inputs: readonly string[]): boolean {
+    if (node.op !== 'Concat' || inputs.length === 0) return false;
+    const whole = node.inputs.flatMap((input) => this.wholeChain(input) ?? []);
+    const streams = new Set(whole.map(rootOf));
+    if (streams.size > 1) for (const output of node.outputs) this.joins.add(output);
+    const [root] = streams;
+    if (!root || streams.size > 1) return streams.size > 1;
+    const whence = rearranged(this.flow, root.skip).at(-1) ?? root.skip;
+    return node.inputs.some((input) => !this.chain.has(input) && !between(this.flow, whence, input));
+  }
+
+  /** The chain that a value has all rows of. */
+  private wholeChain(input: string): Addition | undefined {
+    const chain = this.chain.get(input);
+    for (let value: string | undefined = input; chain && value !== chain.sum; value = this.from.get(value ?? '')) {
+      const node = value === undefined ? undefined : this.flow.producer(value);
+      if (!node || picks.has(node.op)) return undefined;
+    }
+    return chain;
   }
 
   private lengthen(addition: Addition, ended: ReadonlySet<Addition>): void {
@@ -256,6 +283,9 @@ class Walk {
     }
   }
 }
+
+/** What leaves some rows out, makes an axis that is none of rows, or has joined parts. */
+const picks = new Set('Slice Split Gather GatherElements GatherND Unsqueeze Concat'.split(' '));
 
 /** The terms that may be the skip: of a sum any, of a difference what is subtracted from. */
 function skipsOf(node: Node, terms: readonly string[]): readonly string[] {

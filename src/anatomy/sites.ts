@@ -44,12 +44,15 @@ const functions = new Set(
 /** Those that look at more than one score of a row. */
 const normalising = new Set('Softmax LogSoftmax TopK CumSum Sort'.split(' '));
 
-/** The sites of a branch in the order of their depth, or the operator that hides the first of them. */
-export function sitesOf(flow: Flow, { nodes }: Branch): readonly Site[] | { readonly operator: Node } {
+/** The sites of a branch in the order of their depth, or the operator that hides the first of them, and how many others do. */
+export function sitesOf(
+  flow: Flow,
+  { nodes }: Branch,
+): readonly Site[] | { readonly operator: Node; readonly further: number } {
   const depth = (node: Node) => flow.depth(node.outputs.find((output) => output !== '') ?? '');
   const inOrder = [...nodes].map((node) => ({ node, at: depth(node) })).sort((a, b) => a.at - b.at);
-  const operator = inOrder.find(({ node }) => isFusedAttention(node));
-  if (operator) return { operator: operator.node };
+  const [operator, ...further] = inOrder.filter(({ node }) => isFusedAttention(node));
+  if (operator) return { operator: operator.node, further: further.length };
   const sites: Site[] = [];
   // From the end, so that a product that is known to give scores is not looked at.
   const known = new Set<Node>();

@@ -133,6 +133,7 @@ function namesOf(flow: Flow, found: readonly Found[]): readonly string[] {
     isAbove(flow, other.points, points) && !between(flow, other.points.to, points.from);
   const kinds = found.map(({ anatomy }) => kindOf(anatomy));
   const parts = found.map((one, i) => {
+    if (found.filter(({ points }) => between(flow, points.to, one.points.from)).length > 1) return 'joined';
     if (found.some((other) => other !== one && takesIn(one, other))) return 'decoder';
     return found.some((other) => other !== one && takesIn(other, one)) ? 'encoder' : (kinds[i] ?? '');
   });

@@ -16,8 +16,11 @@ export interface Towers {
   readonly others: readonly Addition[];
 }
 
-/** @param chains the last addition of each chain of a graph, longest first */
-export function towersOf(flow: Flow, chains: readonly Addition[]): Towers {
+/**
+ * @param chains the last addition of each chain of a graph, longest first
+ * @param joins where the rows of several chains are joined: what starts there is a stream of all of them
+ */
+export function towersOf(flow: Flow, chains: readonly Addition[], joins: ReadonlySet<string>): Towers {
   const attending = inOrder(
     flow,
     chains.filter((chain) => chain.length > 1 && attends(chain) && !areScores(flow, chain)),
@@ -30,7 +33,8 @@ export function towersOf(flow: Flow, chains: readonly Addition[]): Towers {
   const others: Addition[] = [];
   for (const chain of attending) {
     if (chain === main) continue;
-    if (towers.every((tower) => !isPart(flow, chain, tower) && !isPart(flow, tower, chain))) towers.push(chain);
+    const isPartOf = (one: Addition, other: Addition) => !joins.has(rootOf(one).skip) && isPart(flow, one, other);
+    if (towers.every((tower) => !isPartOf(chain, tower) && !isPartOf(tower, chain))) towers.push(chain);
     else others.push(chain);
   }
   return { towers, others };

@@ -74,6 +74,8 @@ export class VectorAxes {
         return this.resized(node, before());
       case 'Reshape':
         return this.reshaped(node, before());
+      case 'Flatten':
+        return flattened(before(), intAttribute(node, 'axis', 1));
       case 'Gather':
         return this.flow.isConstant(node.inputs[0] ?? '') ? last : this.picked(node, before());
     }
@@ -168,7 +170,16 @@ const last: VectorPlace = { axis: -1, rank: undefined, width: undefined };
 function turned(place: VectorPlace | undefined, perm: readonly number[] | undefined): VectorPlace | undefined {
   if (!place || !perm) return undefined;
   const rank = perm.length;
-  return { ...place, axis: perm.indexOf(rank + place.axis) - rank, rank };
+  const at = perm.indexOf(rank + place.axis);
+  return at < 0 ? undefined : { ...place, axis: at - rank, rank };
+}
+
+/** Of what becomes two axes: vectors are still one of them where no other axis went into it. */
+function flattened(place: VectorPlace | undefined, axis: number): VectorPlace | undefined {
+  if (place?.rank === undefined) return undefined;
+  const [at, cut] = [place.rank + place.axis, axis < 0 ? axis + place.rank : axis];
+  if (at === 0 && cut === 1) return { ...place, axis: -2, rank: 2 };
+  return at === cut && cut === place.rank - 1 ? { ...place, axis: -1, rank: 2 } : undefined;
 }
 
 /** Where a product with a weight leaves its columns. */

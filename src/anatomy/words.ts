@@ -74,7 +74,7 @@ export function otherChains(lengths: readonly number[]): Missing {
   return {
     part: one ? 'a further residual stream' : `${lengths.length} further residual streams`,
     why:
-      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width, ` +
+      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width or with more rows, ` +
       'inside of blocks, behind a product that joins an earlier point (a long skip), or above what h_0 is made of by attention; ' +
       'only the stream that leads to the output, or the longest, is shown',
   };
@@ -92,6 +92,14 @@ export function additionsBehind({ additions, isCertain }: Behind): Missing {
         part: 'where the last block ends, with certainty',
         why: `${what} that no other block has would follow, and is taken as the head’s: h_L is what stands before`,
       };
+}
+
+/** Where the last block ends, whose ending cannot be followed as that of the others is. */
+export function endsUnlike(operators: readonly string[]): Missing {
+  return {
+    part: 'where the last block ends, with certainty',
+    why: `the others end in ${listed([...new Set(operators)])}, which behind the last is not there as it is behind them: a part of it may lie in the weights that follow; the sum before it is shown`,
+  };
 }
 
 /** What may be added by the first block or be a part of what the stream begins with. */

@@ -5,6 +5,7 @@ import { quoted } from '../visible.js';
 import { encodeModel } from './encode.js';
 import { DataType, type Model, type Node, type Tensor, type ValueInfo } from './model.js';
 import { inlineBytes } from './parse.js';
+import { renamed } from './rename.js';
 import { inputsOf } from './scope.js';
 import { readTensor } from './tensor.js';
 
@@ -45,12 +46,15 @@ export function extract(model: Model, cut: Cut): Extract {
     });
   }
   const folder = dirname(model.file);
+  // Of a file that ONNX Runtime saved it makes values by the same names again, which it refuses to find there.
+  const saved = new Set([...initializers.keys()].filter((name) => generated.test(name) && !cut.outputs.includes(name)));
+  const called = (name: string) => (saved.has(name) ? `${name}/saved` : name);
   const graph = {
     name: model.graph.name,
-    nodes,
+    nodes: saved.size > 0 ? nodes.map((node) => renamed(node, called)) : nodes,
     inputs: cut.inputs,
     outputs: cut.outputs.map((name) => ({ name })),
-    initializers,
+    initializers: new Map([...initializers].map(([name, tensor]) => [called(name), { ...tensor, name: called(name) }])),
     valueInfo: new Map(),
   };
   const files = new Map<string, Uint8Array>();
@@ -63,11 +67,14 @@ export function extract(model: Model, cut: Cut): Extract {
       const location = `memory/${files.size}`;
       if (isLong(data)) files.set(location, data);
       const place = { file: join(folder, location), offset: 0, length: data.length };
-      initializers.set(name, { ...tensor, data: isLong(data) ? place : data });
+      graph.initializers.set(called(name), { ...tensor, data: isLong(data) ? place : data });
     }
   }
   return { bytes: encodeModel({ ...model, graph }, folder), folder, files };
 }
+
+/** Names of values that ONNX Runtime's optimisation makes. */
+const generated = /_token_\d+$/;
 
 /** The nodes that compute a cut, in the order of the graph. */
 export const neededNodes = (model: Model, cut: Cut): readonly Node[] => needs(model, cut).nodes;

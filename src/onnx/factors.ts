@@ -70,13 +70,17 @@ function scaledValues(graph: Graph): Map<string, string> {
   return scaled;
 }
 
-function numberOf({ initializers }: Graph, name: string): number | undefined {
+function numberOf({ initializers }: Pick<Graph, 'initializers'>, name: string): number | undefined {
   const tensor = initializers.get(name);
   return tensor?.type === DataType.float && elementCount(tensor.dims) === 1 ? constantNumbers(tensor)[0] : undefined;
 }
 
 /** x · (1 + tanh …) or x · (1 + erf …), where x has not been halved. */
-function isTwiceGelu(graph: Graph, producers: ReadonlyMap<string, Node>, value: string): boolean {
+export function isTwiceGelu(
+  graph: Pick<Graph, 'initializers'>,
+  producers: { readonly get: (value: string) => Node | undefined },
+  value: string,
+): boolean {
   const product = producers.get(value);
   if (product?.op !== 'Mul') return false;
   return [product.inputs, [...product.inputs].reverse()].some(([x = '', other = '']) => {

@@ -260,6 +260,7 @@ def all_cases() -> Iterator[Case]:
     import copies
     import experts
     import heads
+    import joined
     import kept
     import layouts
     import stacks
@@ -272,6 +273,7 @@ def all_cases() -> Iterator[Case]:
     yield from stacks.cases()
     yield from heads.cases()
     yield from layouts.cases()
+    yield from joined.cases()
     yield from caches.cases()
     yield from kept.cases()
     yield from towers.cases()

@@ -5,7 +5,7 @@ import type { Input } from '../anatomy.js';
 import { between, downstream, type Flow } from '../flow.js';
 import type { Role } from '../operators/operator.js';
 import { isFusedAttention, roleOf } from '../operators/table.js';
-import { argumentOf, isPassThrough } from '../ops.js';
+import { argumentOf, factors, isPassThrough } from '../ops.js';
 import { isOrder, patchOf } from '../pictures.js';
 import { weightProduct } from '../products.js';
 import { type IdAxes, idAxes } from './axes.js';
@@ -39,7 +39,10 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
   const toStart = between(flow, start.source, context.embedding) ?? new Set();
   const cacheOf = (info: ValueInfo): Cache | undefined => {
     const found = usesOfAll(info.name);
-    return found.touches.some(({ node }) => toStart.has(node)) ? undefined : cacheAxis(found, info);
+    if (found.touches.some(({ node }) => toStart.has(node))) return undefined;
+    // Keys and values are joined as they are; what products make of an input (patches, another stream) is none of them.
+    const isMade = (value: string) => [...(between(flow, info.name, value) ?? [])].some((node) => factors(node));
+    return cacheAxis({ ...found, touches: found.touches.filter(({ value }) => !isMade(value)) }, info);
   };
   const hasCache = graphInputs.some((info) => mayBeKept(info) && cacheOf(info));
   const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));

@@ -65,7 +65,8 @@ export function inputAbove(
     const isInput = flow.model.graph.inputs.some(({ name }) => name === origin);
     return isInput ? { input: origin, isPart: false } : undefined;
   }
-  const [only, ...others] = flow.reads(node);
+  // Bounds of a cut say which ids are looked up, and are none (XLM takes as many as there are).
+  const [only, ...others] = node.op === 'Slice' ? node.inputs.slice(0, 1) : flow.reads(node);
   if (!keepsIndices.has(node.op) || only === undefined || others.length > 0) return undefined;
   const above = inputAbove(flow, only);
   return above && { ...above, isPart: above.isPart || picking.has(node.op) };

@@ -34,6 +34,7 @@ function recognised(
         table: [20, 16],
         square: [16, 16],
         narrow: [16, 8],
+        widened: [8, 16],
         qkv: [16, 48],
         bias: [48],
         scale: [],
@@ -148,4 +149,46 @@ describe('numbers of the whole run', () => {
     expect(inputs.map(([name, role]) => [name, role])).toEqual([['kept', 'kept-rows']]);
     expect(guessed).toEqual([]);
   });
+});
+
+it('what products make of an input is joined to keys as states are, not as a cache is', () => {
+  const joined = (states: string, more: string) => `${more}
+     all = Concat(${states}, k) axis=1
+     turned = Transpose(all) perm=0,2,1
+     low = MatMul(h0, narrow)
+     scores = MatMul(low, turned)
+     weights = Softmax(scores)
+     both = Concat(${states}, v) axis=1
+     weighed = MatMul(weights, both)
+     mixed = MatMul(weighed, widened)`;
+  const of = (text: string, past: Extents) => recognised(text, { past }).inputs.map(([, role]) => role);
+  expect(of(joined('past', ''), ['batch', 'past', 8])).toEqual(['past']);
+  expect(of(joined('seen', 'seen = MatMul(past, narrow)'), ['batch', 'past', 16])).toEqual(['features']);
+});
+
+it('ids of which as many are taken as there are, as XLM takes them, are token ids', () => {
+  const model = modelOf(
+    `shape = Shape(ids)
+     length = Gather(shape, one)
+     back = Neg(length)
+     start = Unsqueeze(back, zero)
+     some = Slice(ids, start, end, one)
+     h0 = Gather(table, some)
+     q = MatMul(h0, square)
+     k = MatMul(h0, square)
+     turned = Transpose(k) perm=0,2,1
+     scores = MatMul(q, turned)
+     weights = Softmax(scores)
+     mixed = MatMul(weights, k)
+     projected = MatMul(mixed, square)
+     h1 = Add(h0, projected)`,
+    {
+      inputs: { ids: ['batch', 'tokens'] },
+      types: { ids: DataType.int64 },
+      outputs: ['h1'],
+      weights: { table: [20, 16], square: [16, 16] },
+      integers: { one: [1], zero: [0], end: [999] },
+    },
+  );
+  expect(recognise(model).inputs.map(({ role }) => role)).toEqual(['token-ids']);
 });

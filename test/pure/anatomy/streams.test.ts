@@ -111,3 +111,41 @@ it('a stage that goes on from another of another width is no stream of its own',
     ['MLP intermediate of all 2 blocks', 'a further residual stream'],
   ]);
 });
+
+it('rows of two streams that are joined behind their blocks are a stream of their own', () => {
+  const model = modelOf(
+    `${tower('a', 'MatMul(words, square)')}
+    ${tower('b', 'MatMul(pixels, square)')}
+    ${tower('c', 'Concat(a2, b2) axis=1')}
+    y = MatMul(c2, head)`,
+    { ...parts, inputs: { words: ['n', 't', 8], pixels: ['n', 'p', 8] }, outputs: ['y'] },
+  );
+  const streams = streamsOf(model).map(({ name, anatomy }) => [name, anatomy.embedding, anatomy.layers]);
+  expect(streams).toHaveLength(3);
+  expect(streams).toEqual(
+    expect.arrayContaining([
+      ['words', 'a0', 2],
+      ['pixels', 'b0', 2],
+      ['joined', 'c0', 2],
+    ]),
+  );
+});
+
+it('rows that join late begin a stage; those that were cut off and put back do not', () => {
+  const late = modelOf(
+    `${tower('a', 'MatMul(pixels, square)')}
+    token = Relu(class)
+    ${tower('b', 'Concat(token, a2) axis=1')}
+    y = MatMul(b2, head)`,
+    { ...parts, weights: { ...parts.weights, class: [1, 1, 8] }, inputs: { pixels: ['n', 'p', 8] }, outputs: ['y'] },
+  );
+  expect(streamsOf(late).map(({ anatomy }) => [anatomy.embedding, anatomy.layers])).toEqual([['a0', 2]]);
+  const apart = modelOf(
+    `${tower('a', 'MatMul(pixels, square)')}
+    some, rest = Split(a2) axis=1
+    ${tower('b', 'Concat(some, rest) axis=1')}
+    y = MatMul(b2, head)`,
+    { ...parts, inputs: { pixels: ['n', 'p', 8] }, outputs: ['y'] },
+  );
+  expect(streamsOf(apart).map(({ anatomy }) => [anatomy.embedding, anatomy.layers])).toEqual([['a0', 4]]);
+});
