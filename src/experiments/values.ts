@@ -104,7 +104,7 @@ export function isNeeded(inputs: ExperimentInputs, name: string, given: Given): 
  * Whether the palette asks for this input where a text is open: it has no default, or a choice or models are to be made
  * on purpose.
  */
-export function isAsked(inputs: ExperimentInputs, name: string, given: Given): boolean {
+export function isAskedFor(inputs: ExperimentInputs, name: string, given: Given): boolean {
   const input = inputs[name];
   if (input?.kind === 'models' || (input?.kind === 'choice' && input.ask)) return true;
   const isThere = input?.kind === 'model' ? input.chosen : input && 'document' in input && input.document !== undefined;

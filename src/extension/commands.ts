@@ -26,6 +26,7 @@ import { readResult } from './resultEditor.js';
 import type { Runs } from './runs.js';
 import { chatAsked, prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source, selectedSources } from './source.js';
+import { reveal } from './surfaces.js';
 import type { Watch } from './watch.js';
 
 export interface Parts {
@@ -333,22 +334,7 @@ export function registerCommands({
       await (editor ? analyzeText(chosenSource(editor)) : analyses.run ? again() : actions.analyzeSample());
     },
     async revealModel(given: ModelGiven) {
-      const { file } = await listedModel(given);
-      const uri = vscode.Uri.file(file);
-      if (vscode.workspace.getWorkspaceFolder(uri)) {
-        await vscode.commands.executeCommand('revealInExplorer', uri);
-      } else if (vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined) {
-        await vscode.commands.executeCommand('revealFileInOS', uri);
-      } else {
-        throw new SinkscopeError({
-          code: 'input',
-          file,
-          message: vscode.l10n.t(
-            '{0} lies outside of the folders that are open, on a machine whose files this window does not show; open its folder to see it.',
-            file,
-          ),
-        });
-      }
+      await reveal(vscode.Uri.file((await listedModel(given)).file));
     },
     async copyModelPath(given: ModelGiven) {
       await vscode.env.clipboard.writeText((await listedModel(given)).file);

@@ -8,7 +8,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { commandOf } from '../experiments/facts.js';
 import type { RecordReader } from '../experiments/shared/records.js';
 import { survey } from '../experiments/survey/index.js';
-import { type Given, isAsked, isNeeded } from '../experiments/values.js';
+import { type Given, isAskedFor, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { jsonOf } from '../visible.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
@@ -59,7 +59,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         // What is chosen is read when the experiment begins; what is meant where nothing is may not be open.
         if (!isNeeded(inputs, name, answers) || texts.has(name, input) || (await texts.choose(name, input))) continue;
       } else {
-        if (!isAsked(inputs, name, answers)) continue;
+        if (!isAskedFor(inputs, name, answers)) continue;
         if (input.kind === 'model' || input.kind === 'models') answer = await pickModels(await models.list(), input);
         else answer = await (input.kind === 'choice' ? chooseOne(input) : enterValue(input));
       }

@@ -3,7 +3,7 @@ import { type Help, helpFor } from '../analysis/help.js';
 import type { Problem } from '../errors.js';
 import { visible } from '../visible.js';
 import { contributedId } from './names.js';
-import { notify } from './surfaces.js';
+import { notify, revealing } from './surfaces.js';
 
 const titles: Readonly<Record<Help, () => string>> = {
   chooseTokenizer: () => vscode.l10n.t('Choose tokenizer.json…'),
@@ -48,7 +48,7 @@ export class Reports {
   /** What was written, with a way to it. */
   saved(file: vscode.Uri): void {
     const message = vscode.l10n.t('Saved {0}.', vscode.workspace.asRelativePath(file));
-    const reveal = { title: vscode.l10n.t('Reveal'), command: 'revealFileInOS', argument: file };
-    notify('information', message, reveal);
+    const command = revealing(file);
+    notify('information', message, ...(command ? [{ title: vscode.l10n.t('Reveal'), command, argument: file }] : []));
   }
 }

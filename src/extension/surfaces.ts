@@ -4,6 +4,7 @@
  * from a file is neither a link nor an icon nor hidden in any of them.
  */
 import * as vscode from 'vscode';
+import { SinkscopeError } from '../errors.js';
 import type { Markdown } from './markdown.js';
 import { plain } from './plain.js';
 
@@ -23,6 +24,30 @@ const notices = {
 export function notify(kind: keyof typeof notices, message: string, ...actions: readonly NoticeAction[]): void {
   void notices[kind](plain(message), ...actions).then(async (picked) => {
     if (picked) await vscode.commands.executeCommand(picked.command, picked.argument);
+  });
+}
+
+/**
+ * VS Code's command that shows where a file lies: its Explorer has the files of folders that are open, and a window in a
+ * browser, or of another machine, no file manager; undefined where neither does.
+ */
+export function revealing(file: vscode.Uri): 'revealInExplorer' | 'revealFileInOS' | undefined {
+  if (vscode.workspace.getWorkspaceFolder(file)) return 'revealInExplorer';
+  const isLocal = vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined;
+  return isLocal ? 'revealFileInOS' : undefined;
+}
+
+/** @throws SinkscopeError `input` where nothing in this window can show where the file lies */
+export async function reveal(file: vscode.Uri): Promise<void> {
+  const command = revealing(file);
+  if (command) return void (await vscode.commands.executeCommand(command, file));
+  throw new SinkscopeError({
+    code: 'input',
+    file: file.fsPath,
+    message: vscode.l10n.t(
+      '{0} lies outside of the folders that are open, on a machine whose files this window does not show; open its folder to see it.',
+      file.fsPath,
+    ),
   });
 }
 

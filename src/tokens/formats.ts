@@ -12,7 +12,7 @@ export function otherFormatOf(bytes: Buffer): OtherFormat | undefined {
   return /^(II[*+]\0|MM\0[*+])/.test(head) ? 'Tiff' : undefined;
 }
 
-export interface Kind {
+export interface PictureHead {
   readonly format: 'png' | 'jpeg';
   readonly width: number;
   readonly height: number;
@@ -26,7 +26,7 @@ export interface Kind {
 export const isHeif = (bytes: Buffer) => /^.{4}ftyp(avi|hei|hev|mif|msf)/s.test(bytes.toString('latin1', 0, 12));
 
 /** Format and size from the head of a PNG or JPEG. */
-export function kindOf(bytes: Buffer): Kind | undefined {
+export function pictureHead(bytes: Buffer): PictureHead | undefined {
   if (bytes.length >= 24 && bytes.readUInt32BE(0) === 0x89504e47 && bytes.toString('latin1', 12, 16) === 'IHDR') {
     return {
       format: 'png',

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import mozjpeg from '@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm';
 import decodeJpeg, { init } from '@jsquash/jpeg/decode.js';
 import { SinkscopeError } from '../errors.js';
-import { isHeif, type Kind, kindOf, type OtherFormat, otherFormatOf } from './formats.js';
+import { isHeif, type OtherFormat, otherFormatOf, type PictureHead, pictureHead } from './formats.js';
 import { readCmyk, readOther } from './magick.js';
 import { isDeepGrey, readPng, withoutAlpha } from './png.js';
 import type { Picture } from './resample.js';
@@ -41,7 +41,7 @@ export async function readPicture(file: string): Promise<ReadPicture> {
     if (why !== undefined) throw fail(why);
   };
   const other = otherFormatOf(bytes);
-  const kind = other ? { format: other } : kindOf(bytes);
+  const kind = other ? { format: other } : pictureHead(bytes);
   if (isHeif(bytes)) throw fail('is an AVIF or HEIC picture, which is not read; save it as PNG or WebP.');
   if (!kind) throw fail('is no picture that is read (PNG, JPEG, WebP, GIF, BMP, TIFF); save it as one of these.');
   // Before decoding: a file of a kilobyte may claim a picture of gigabytes.
@@ -61,7 +61,7 @@ export async function readPicture(file: string): Promise<ReadPicture> {
 /** A picture as it lies in its file, or why it is not read. */
 async function decoded(
   bytes: Buffer,
-  kind: Kind | { readonly format: OtherFormat },
+  kind: PictureHead | { readonly format: OtherFormat },
   checkSize: (size: Extent) => void,
 ): Promise<{ readonly picture: Picture; readonly remark?: string | undefined } | { readonly refused: string }> {
   if (kind.format === 'png') return { picture: await readPng(bytes), remark: isDeepGrey(bytes) ? deepGrey : undefined };

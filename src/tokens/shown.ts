@@ -1,6 +1,6 @@
 /** Pictures for people's eyes. */
 import { PNG } from 'pngjs';
-import { kindOf, otherFormatOf } from './formats.js';
+import { otherFormatOf, pictureHead } from './formats.js';
 import { readOther } from './magick.js';
 import { readPng } from './png.js';
 import type { Picture } from './resample.js';
@@ -14,7 +14,7 @@ import { orientationOf, upright, uprightJpeg } from './upright.js';
  * @throws whatever the decoder throws at a broken file
  */
 export async function pictureToShow(bytes: Buffer): Promise<Uint8Array> {
-  const format = otherFormatOf(bytes) ?? kindOf(bytes)?.format ?? 'jpeg';
+  const format = otherFormatOf(bytes) ?? pictureHead(bytes)?.format ?? 'jpeg';
   const orientation = orientationOf(bytes, format);
   if (format === 'jpeg') return uprightJpeg(bytes, orientation);
   if (format === 'png')

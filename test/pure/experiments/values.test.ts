@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import type { ExperimentInputs } from '../../../src/experiments/facts.js';
-import { checkedValues, isAsked, valueIn } from '../../../src/experiments/values.js';
+import { checkedValues, isAskedFor, valueIn } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
 const text = { name: 'a', text: 'b' };
@@ -61,7 +61,7 @@ it('every experiment runs as it is set at first, but for what only its user has'
   const missing = experiments.flatMap(({ id, inputs }) =>
     Object.entries(inputs).flatMap(([name, input]) => {
       const isMeant = input.kind === 'models' || input.kind === 'choice';
-      return !isMeant && isAsked(inputs, name, open) ? [`${id}: ${input.label}`] : [];
+      return !isMeant && isAskedFor(inputs, name, open) ? [`${id}: ${input.label}`] : [];
     }),
   );
   expect(missing).toEqual([
@@ -75,7 +75,7 @@ it('every experiment runs as it is set at first, but for what only its user has'
 });
 
 it('a title in the palette ends in an ellipsis where a question follows, and nowhere else', () => {
-  const asking = experiments.filter(({ inputs }) => Object.keys(inputs).some((name) => isAsked(inputs, name, {})));
+  const asking = experiments.filter(({ inputs }) => Object.keys(inputs).some((name) => isAskedFor(inputs, name, {})));
   const titles = experiments.filter(({ command }) => command.endsWith('…'));
   expect(titles.map(({ id }) => id)).toEqual(asking.map(({ id }) => id));
 });
