@@ -71,7 +71,8 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
         expect(chosen.norm + rest.norm).toBeGreaterThan(0);
       }
       // A GRU cell takes the update through its gates.
-      if (name !== 'variant-gru-cell-ts-op17') expect(projected?.rest.norm).toBeGreaterThan(0);
+      if (name !== 'variant-gru-cell-ts-op17' && attention.projected !== undefined)
+        expect(projected?.rest.norm).toBeGreaterThan(0);
       expect(participation.normed?.[1]).toBeGreaterThan(1);
     }
     const token = finished.tokens - 1;
@@ -111,7 +112,7 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
       expect(refusal).toMatch(
         name === 'module-adapters-ts-op17'
           ? /less attention than numbers can tell from none/ // its scores are hundreds apart
-          : /come from no plain softmax|can show but not change|are no tokens|predicts no tokens|lets every token see those after it|has to be given|logits for its last|Cannot split using values/, // a loop written out for so many experts
+          : /come from no plain softmax|can show but not change|are no tokens|predicts no tokens|lets every token see those after it|has to be given|fits none of the streams|logits for its last|Cannot split using values/, // a loop written out for so many experts
       );
       if (/predicts no tokens/.test(refusal)) expect(inputs.includes('token-ids') && anatomy.unembedding).toBeFalsy();
       return;

@@ -316,7 +316,7 @@ describe('a folder that is a model of another program is named', () => {
     [['openvino_model.xml'], 'is a model of OpenVINO, not'],
     [['config.json', 'model.safetensors.index.json'], 'is a model of transformers in safetensors files, not'],
     [['config.json'], 'is a folder without models'],
-    [['saved_model.pb', 'model.onnx'], 'is a folder; give one of its models: model.onnx'],
+    [['saved_model.pb', 'a.onnx', 'b.onnx'], 'is a folder; give one of its models: a.onnx, b.onnx'],
   ])('%s', async (files, sentence) => {
     const folder = tree(Object.fromEntries(files.map((file) => [file, ''])));
     await expect(modelFile(folder)).rejects.toThrow(`${folder} ${sentence}`);
