@@ -201,13 +201,15 @@ function optionsOf({ flag, also, prompt, typed }) {
 const documents = {
   open: 'the open document',
   analysed: 'what was analysed last',
-  bundled: '*The Pit and the Pendulum*; asked for on the command line',
+  bundled: '*The Pit and the Pendulum*',
 };
 
 function defaultOf({ kind, default: value, open, document, choices }) {
   if (kind === 'choice') return choices[0];
   if (kind === 'switch') return 'off';
   if (value !== undefined) return kind === 'models' ? `the ${value} ones` : `${value}`;
+  // The command line has no document that could be meant.
+  if (document === 'bundled') return `${documents.bundled}; on the command line ${open ?? 'asked for'}`;
   return document ? documents[document] : (open ?? 'asked for');
 }
 

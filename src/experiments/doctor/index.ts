@@ -37,7 +37,7 @@ export const doctor = define({
       ...shared.calibration,
       document: 'bundled',
       help: 'another such file, to measure ranges, outliers and factors on',
-      neededFor: { input: 'scheme', is: ['int8-static'] },
+      open: 'the text itself, which int8-static refuses',
     },
     saveSmooth: {
       kind: 'words',
