@@ -104,7 +104,7 @@ function placesOf(loaded: LoadedModel): Places {
       }
       // Experts that another file has written out are several products.
       const key = `${block} ${part} ${mixes}`;
-      const inputs = mixes ? [tensor, node.inputs[1] ?? ''] : [tensor];
+      const inputs = mixes ? [tensor, node.inputs[1] ?? ''] : [readBy(flow, node, tensor)];
       places.set(key, [
         ...(places.get(key) ?? []),
         { block, product, node, inputs, made: madeBy(flow, node), type: typeOf(flow, product) },
@@ -141,7 +141,16 @@ const biasInputs: ReadonlyMap<string, number> = new Map([
 /** What these give is behind a nonlinearity. */
 const activating = new Set(['FusedGemm', 'FusedMatMulActivation', 'GemmFastGelu']);
 
-/** An integer product gives floats when it is scaled. */
+/**
+ * Operators that ONNX Runtime's quantiser makes ones on bytes where all that they read is rounded: what it does with the
+ * rest is done in floats. Source: `registry.py` of onnxruntime.quantization 1.31.
+ */
+const onBytes = new Set(['Add', 'Mul', 'MatMul', 'Gemm', 'Sigmoid', 'LeakyRelu', 'Softmax', 'Concat', 'Where']);
+
+/**
+ * An integer product gives floats when it is scaled. One whose sums are rounded to a range of their own (a file of static
+ * ranges) gives what is behind that: a file that is made without it has no such range.
+ */
 function madeBy(flow: Flow, node: Node): Made {
   if (activating.has(node.op)) return {};
   let value = node.outputs[0] ?? '';
@@ -149,19 +158,49 @@ function madeBy(flow: Flow, node: Node): Made {
     const [only, ...others] = flow.consumers(value);
     return only && others.length === 0 && only.op === op && only.domain === '' ? only : undefined;
   };
-  if (node.op === 'MatMulInteger') {
-    for (const op of ['Cast', 'Mul']) value = next(op)?.outputs[0] ?? value;
+  const past = (ops: readonly string[]) => {
+    for (const op of ops) value = next(op)?.outputs[0] ?? value;
+  };
+  if (node.op === 'MatMulInteger') past(['Cast', 'Mul']);
+  const isOfBytes = node.op === 'QGemm' && (node.inputs[7] ?? '') !== '';
+  const exact = value;
+  past(isOfBytes ? ['DequantizeLinear'] : ['QuantizeLinear', 'DequantizeLinear']);
+  const isRounded = flow.producer(value)?.op === 'DequantizeLinear';
+  if (!isRounded || flow.consumers(value).some((reader) => readsBytes(flow, reader))) {
+    // Bytes cannot be given in floats.
+    if (isOfBytes) return {};
+    value = exact;
   }
   if ((node.inputs[biasInputs.get(node.op) ?? -1] ?? '') !== '') return { biased: value };
   const sum = next('Add');
   return { plain: value, ...(sum?.inputs.some(flow.isConstant) && { biased: sum.outputs[0] ?? '' }) };
 }
 
+/** What a product reads in floats: rounded where what makes it computes on bytes, which is not done for the product. */
+function readBy(flow: Flow, { inputs: [read = ''] }: Node, tensor: string): string {
+  const maker = flow.producer(tensor);
+  return maker && readsBytes(flow, maker) && flow.producer(read)?.op === 'DequantizeLinear' ? read : tensor;
+}
+
+/** Whether a node computes on bytes, so that what it reads is rounded for its own sake. */
+function readsBytes(flow: Flow, { op, inputs, outputs: [output = ''] }: Node): boolean {
+  const readers = flow.consumers(output);
+  const givesBytes = readers.length > 0 && readers.every((reader) => reader.op === 'QuantizeLinear');
+  const isProduct = op === 'MatMul' || op === 'Gemm';
+  return (
+    onBytes.has(op) &&
+    (isProduct || givesBytes) &&
+    inputs.every((input) => input === '' || flow.producer(input)?.op === 'DequantizeLinear')
+  );
+}
+
+const floating = new Set<DataType>([DataType.float, DataType.float16, DataType.bfloat16, DataType.double]);
+
 /** Products of packed weights have the type of their scales, and those of integers are scaled in single precision. */
 function typeOf(flow: Flow, { node, weights: [weight = ''] }: LinearProduct): DataType {
-  if (node.op === 'MatMulInteger') return DataType.float;
   const scales = node.op === 'QMoE' ? node.inputs[3] : node.attributes.has('N') ? node.inputs[2] : undefined;
-  return constantType(flow, scales ?? weight) || DataType.float;
+  const type = constantType(flow, scales ?? weight);
+  return floating.has(type) ? type : DataType.float;
 }
 
 /** A node's name without what quantisers add to it. */

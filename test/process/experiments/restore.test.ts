@@ -9,7 +9,8 @@ import { simulate } from '../../../src/engine/stages/simulated.js';
 import { rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { schemes } from '../../../src/onnx/quantise.js';
-import { budget, fixtureModel, off, startEngine } from '../../support/experiments.js';
+import ranges from '../../references/static/reference.json';
+import { budget, fixtureModel, off, path, startEngine } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
 const engine = startEngine();
@@ -80,6 +81,22 @@ it('an operator that holds experts is restored as one product, the only one of i
     expect(off(kld.get(`${block} router MatMul`) ?? 0, at(swaps, 0))).toBeLessThan(1e-3);
   }
 });
+
+it.each(ranges)(
+  '$name, whose products are rounded to ranges, is what ONNX Runtime makes of it without some',
+  async ({ name, reference, ids, excluded }) => {
+    const by = { what: 'file', model: path(`test/references/static/${name}.onnx`) } as const;
+    const asked = { ...budget, reference: path(reference), by, sequences: [{ ids, from: 1 }] };
+    const nodes: string[] = [];
+    for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
+      if (event.type === 'products') for (const { node } of event.products) nodes.push(node);
+    const variants = excluded.map((one) => one.nodes.map((node) => nodes.indexOf(node)));
+    for await (const event of follow(engine.run('restore', { ...asked, variants })))
+      if (event.type === 'restored')
+        for (const [kld, row] of pairs(event.kld, excluded))
+          expect(off(kld / (ids.length - 1), row.kld), row.nodes.join()).toBeLessThan(2e-3);
+  },
+);
 
 it('a product is restored with its bias where an operator after it adds that', async () => {
   const fused = await restoredAlone('gpt2-ort-attention-past', 'gpt2-int8-dynamic');
