@@ -8,7 +8,7 @@ import { greatest, least, sum } from '../../statistics/numbers.js';
 import type { ProgressEvent, Sequence } from '../contract/measure.js';
 import type { NoisesEvent, ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { type Counterpart, counterparts } from '../stages/counterparts.js';
+import { type Counterpart, counterparts, likenesses } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
 import { forward, type Lane } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -46,7 +46,8 @@ export async function restoreProducts(
   const { reference, model } = { reference: runners.reference.loaded, model: runners.model.loaded };
   // What a scheme leaves as it is need not be restored.
   const own = by.what === 'scheme' ? { ...reference, linear: model.linear } : reference;
-  const { found, without: unlike } = counterparts(own, model);
+  const alike = by.what === 'scheme' ? undefined : await likenesses(runners.reference, runners.model);
+  const { found, without: unlike } = counterparts(own, model, alike);
   const taken = new Set(productsOf(own));
   const left = productsOf(reference).filter((product) => !taken.has(product));
   const { initializers } = reference.model.graph;

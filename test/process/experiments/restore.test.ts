@@ -1,7 +1,9 @@
 /** Products of a file that are restored to what the model has, and what that takes. */
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { comparePair } from '../../../src/engine/jobs/pair.js';
 import { restoreProducts } from '../../../src/engine/jobs/restore.js';
+import { likenesses } from '../../../src/engine/stages/counterparts.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
 import { createSession } from '../../../src/engine/stages/session.js';
@@ -10,8 +12,9 @@ import { rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { schemes } from '../../../src/onnx/quantise.js';
 import ranges from '../../references/static/reference.json';
-import { budget, fixtureModel, off, path, startEngine } from '../../support/experiments.js';
+import { budget, fixtureModel, off, path, startEngine, temporaryFolder } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
+import { scrambledFile } from '../../zoo/scramble.js';
 
 const engine = startEngine();
 
@@ -48,6 +51,36 @@ it('products of another file are told, and all of a block restored are the block
       if (event.type === 'restored')
         for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
   }
+});
+
+it.each([
+  ['llama-ts-op17-sdpa', 'llama-int8-dynamic'],
+  ['llama-genai-fp32', 'llama-genai-int4'],
+])('products of %s are told in %s whatever they are called there and stand in what order', async (reference, model) => {
+  const other = await scrambledFile(dirname(fixtureModel(model)), join(await temporaryFolder(), 'other'), 2);
+  const sequences = [{ ids: Array.from({ length: 20 }, (_, i) => (7 * i) % 160), from: 1 }];
+  const noises = [];
+  for (const one of [fixtureModel(model), other]) {
+    const by = { what: 'file', model: one } as const;
+    const asked = { ...budget, reference: fixtureModel(reference), by, sequences, inBlock: true };
+    const variants: number[][] = [];
+    for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
+      if (event.type === 'products') {
+        expect(event.without).toBe(0);
+        for (const [i, { block }] of event.products.entries()) if (block === 2) variants.push([i]);
+      }
+    for await (const event of follow(engine.run('restore', { ...asked, variants })))
+      if (event.type === 'noises') noises.push(event.left);
+  }
+  for (const [left, expected] of pairs(at(noises, 1), at(noises, 0))) expect(off(left, expected)).toBeLessThan(1e-2);
+});
+
+it('products of another model of the same shapes are none of these', async () => {
+  const folder = join(await temporaryFolder(), 'other');
+  const other = await scrambledFile(dirname(fixtureModel('mistral-ts-op17')), folder, 1);
+  const runners = [fixtureModel('llama-ts-op17-sdpa'), other].map((file) => new StageRunner(loadModel(file), 1));
+  expect((await likenesses(at(runners, 0), at(runners, 1))).size).toBe(0);
+  expect((await likenesses(at(runners, 0), at(runners, 0))).size).toBe(0);
 });
 
 /** The mean KL divergence of a file with each of its products as they are in the reference, by block and part. */
