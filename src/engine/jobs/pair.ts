@@ -72,11 +72,11 @@ export async function comparePair(
   checkAlike(runners);
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
-  const stay = holdsHeads(runners.reference.loaded.anatomy, 2, memory);
-  const tracks = { reference: trackOf(runners.reference, memory, stay), model: trackOf(runners.model, memory, stay) };
+  const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
   const { anatomy } = runners.reference.loaded;
   const together = sequencesInStep(anatomy, tokens, memory, heldBytes(tracks, tokens, { parts, alone }));
   const dial = { keep: false, blocksPerStage: 1, sequences: together };
+  const stay = holdsHeads(anatomy, 2, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {

@@ -64,8 +64,7 @@ export async function restoreProducts(
   });
   if (variants.length === 0) return;
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
-  const stay = holdsHeads(runners.reference.loaded.anatomy, 2, memory);
-  const tracks = { reference: trackOf(runners.reference, memory, stay), model: trackOf(runners.model, memory, stay) };
+  const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
   const restored = variants.map((indices) =>
     variantOf(
       tracks,
@@ -82,6 +81,7 @@ export async function restoreProducts(
     [...lanes.entries()]
       .map(([variant, { values }]) => [variant, values] as const)
       .toSorted(([one], [other]) => Number(restored[other]?.head) - Number(restored[one]?.head));
+  const stay = holdsHeads(anatomy, 2, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {

@@ -6,7 +6,7 @@ import type { Sequence } from '../contract/measure.js';
 import type { DivergenceSession, RowDivergences } from '../stages/divergence.js';
 import { statesHeld } from '../stages/forward.js';
 import { type Head, rangesOf, withHead } from '../stages/head.js';
-import { heldRows, logitRows, sequencesTogether } from '../stages/memory.js';
+import { logitRows, sequencesTogether } from '../stages/memory.js';
 import type { Plan, Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
@@ -43,20 +43,17 @@ export function checkAlike({ reference, model }: Sided<StageRunner>): void {
   });
 }
 
-/**
- * @param memory bytes of the budget
- * @param stay whether there is room for all heads, packed; else they are made again and again, for a few runs each
- */
-export function trackOf(runner: StageRunner, memory: number, stay: boolean): Track {
+/** @param memory bytes of the budget */
+export function trackOf(runner: StageRunner, memory: number): Track {
   const { anatomy } = runner.loaded;
   // Beside those that are held, others come a half as many at a time.
-  const { plan, head } = withHead(runner, logitRows(anatomy, memory, 2), stay);
+  const { plan, head } = withHead(runner, logitRows(anatomy, memory, 2));
   return {
     runner,
     plan,
     stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
     head,
-    rows: heldRows(anatomy, memory, stay),
+    rows: logitRows(anatomy, memory),
     residuals: residualPoints(anatomy),
   };
 }
@@ -125,7 +122,6 @@ export async function* scoredParts(
   for (const [start, end] of rangesOf(from - 1, ids.length - 1, tracks.reference.rows)) {
     const held: Awaited<ReturnType<typeof referenceOf>>[] = [];
     for (const [from, to] of head.ranges(start, end)) held.push(await referenceOf(from, to));
-    let written: Float32Array | undefined;
     yield {
       at: start + 1 - from,
       async divergenceOf({ track, values, lead = 0 }) {
@@ -133,9 +129,7 @@ export async function* scoredParts(
         await turnTo(track);
         const found: RowDivergences[] = [];
         for (const { from, to, vocabulary, against } of held) {
-          // Left to be collected, many of them would lie about.
-          const logits = await track.head.logits(values, lead + from, lead + to, true, written);
-          written ??= logits;
+          const logits = await track.head.logits(values, lead + from, lead + to, true);
           checkVocabulary(tracks, vocabulary, logits.length / (to - from));
           found.push(await against(logits));
         }
@@ -144,7 +138,6 @@ export async function* scoredParts(
     };
     // Whoever was given the part may still have it when the next head is made.
     held.length = 0;
-    written = undefined;
     await turnTo(tracks.reference);
   }
 }
@@ -164,7 +157,7 @@ function joined(parts: readonly RowDivergences[]): RowDivergences {
 }
 
 function checkFinite({ runner }: Track, logits: Float32Array): void {
-  if (!logits.includes(Number.NaN)) return;
+  if (!logits.some(Number.isNaN)) return;
   const { file } = runner.loaded;
   throw new SinkscopeError({
     code: 'input',

@@ -49,15 +49,15 @@ export async function treat(
   const led = sequences.map(({ ids, lead = [], from }) => ({ ids: [...lead, ...ids], from: lead.length + from }));
   await checkScored(reference, led);
   const isKept = sequences.some(({ kept = [] }) => kept.length > 0);
-  const stay = holdsHeads(loaded.anatomy, 1 + treatments.length, memory);
-  const own = trackOf(reference, memory, stay);
+  const own = trackOf(reference, memory);
   const tracks = treatments.map((treatment) =>
-    trackOf(new StageRunner(treated(loaded, treatment, isKept), threads), memory, stay),
+    trackOf(new StageRunner(treated(loaded, treatment, isKept), threads), memory),
   );
   const tokens = greatest(led.map(({ ids }) => ids.length));
   const { anatomy } = loaded;
   const held = stateBytes(anatomy, tokens) * sum([own, ...tracks].map(statesOf));
   const together = sequencesInStep(anatomy, tokens, memory, held);
+  const stay = holdsHeads(anatomy, 1 + tracks.length, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {

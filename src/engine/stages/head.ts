@@ -1,12 +1,11 @@
 /** The output head (final norm and unembedding), run on the rows that are asked for. */
 import { grouped, SinkscopeError } from '../../errors.js';
-import { DataType } from '../../onnx/model.js';
 import { type Weighed, weighed } from '../../statistics/sampling.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { Prediction } from '../contract/events.js';
 import { firstCopy } from '../tensors/layout.js';
 import type { Values } from '../tensors/value.js';
-import { floats, rowsOf, size, sliceRows, type Value } from '../tensors/value.js';
+import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { valueAt } from './patched.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
@@ -26,20 +25,14 @@ export interface LogitPart {
  * A model's plan up to its output head, and that head.
  *
  * @param rows of logits that are computed at once, see {@link logitRows}
- * @param packed whether a session of the head that stays may have its weights twice
  */
-export function withHead(
-  runner: StageRunner,
-  rows: number,
-  packed = true,
-): { readonly plan: Plan; readonly head: Head } {
+export function withHead(runner: StageRunner, rows: number): { readonly plan: Plan; readonly head: Head } {
   const { anatomy, model } = runner.loaded;
   const output = anatomy.unembedding?.logits ?? anatomy.output;
   const plan = makePlan(model.graph, anatomy, new Map(), [output]);
   const stage = plan.stages.find(({ first }) => first > anatomy.layers);
   if (!stage) throw new Error('the head has no stage');
-  const own = packed ? stage : { ...stage, unpacked: true };
-  return { plan, head: new Head(runner, own, valueAt(runner.loaded, 'resid_post', anatomy.layers), output, rows) };
+  return { plan, head: new Head(runner, stage, valueAt(runner.loaded, 'resid_post', anatomy.layers), output, rows) };
 }
 
 /** The positions `from` … `to` in as few parts of at most so many `rows` as there can be, all about as long. */
@@ -54,8 +47,6 @@ export class Head {
   private takesRows: boolean;
   /** There are copies of h_L, of which the head makes one. */
   private readonly copies: boolean;
-  /** Extents of what it gave for some rows. */
-  private extents: readonly number[] | undefined;
 
   /**
    * @param residual name of h_L
@@ -80,23 +71,11 @@ export class Head {
   }
 
   /** What the head gives for the whole sequence, as it is. */
-  all(values: Values, keep: boolean): Promise<Value> {
-    return this.outputOf(this.stage, values, keep);
-  }
-
-  private async outputOf(stage: Stage, values: Values, keep: boolean): Promise<Value> {
-    const results = await this.runner.run(stage, values, keep);
+  async all(values: Values, keep: boolean): Promise<Value> {
+    const results = await this.everything(values, keep);
     const value = results.get(this.output);
     if (!value) throw new Error(`the output head did not give "${this.output}"`);
     return value;
-  }
-
-  /** So many rows of the output, in an array of others; undefined where there is no room or their extents are not known. */
-  private written(into: Float32Array, rows: number): Values | undefined {
-    if (!this.extents) return undefined;
-    const dims = [...this.extents.slice(0, -2), rows, ...this.extents.slice(-1)];
-    if (size(dims) > into.length) return undefined;
-    return new Map([[this.output, { type: DataType.float, dims, data: into.subarray(0, size(dims)) }]]);
   }
 
   /** The positions `from` … `to` in parts whose logits are computed at once. */
@@ -120,10 +99,9 @@ export class Head {
   /**
    * Logits of the positions `from` … `to`, [to - from, vocabulary].
    *
-   * @param into what it gave before, which nobody reads any more: these are written there where there is room
    * @throws SinkscopeError `input` where the model gives none for the first of them; `runtime`
    */
-  async logits(values: Values, from: number, to: number, keep: boolean, into?: Float32Array): Promise<Float32Array> {
+  async logits(values: Values, from: number, to: number, keep: boolean): Promise<Float32Array> {
     const state = values.get(this.residual);
     if (!state) throw new Error(`the value "${this.residual}" is not there`);
     if (this.takesRows) {
@@ -131,12 +109,8 @@ export class Head {
         const part = new Map([[this.residual, sliceRows(state, from, to)]]);
         const kept = values.get(keptRows);
         if (kept) part.set(keptRows, sliceRows(kept, from, to));
-        const fetched = into && this.written(into, to - from);
-        const value = await this.outputOf({ ...this.stage, ...(fetched && { fetched }) }, part, keep);
-        if (rowsOf(value).tokens === to - from) {
-          this.extents = value.type === DataType.float ? value.dims : undefined;
-          return floats(value);
-        }
+        const value = await this.all(part, keep);
+        if (rowsOf(value).tokens === to - from) return floats(value);
       } catch (error) {
         if (!SinkscopeError.is(error, 'runtime')) throw error;
       }

@@ -110,15 +110,6 @@ export function logitRows(anatomy: Anatomy, memory: number, held = 1): number {
   return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy) * held)));
 }
 
-/**
- * Rows of a reference's logits that are held for others to be held against, which come a few at a time.
- *
- * @param packed whether heads are; the packed copy of one is as large as so many rows as it is wide
- */
-export function heldRows(anatomy: Anatomy, memory: number, packed: boolean): number {
-  return logitRows(anatomy, memory) + (packed ? 0 : Math.floor(widthOf(anatomy) / 2));
-}
-
 /** Whether so many output heads may be there at once, each as it is and packed, beside half of the budget. */
 export function holdsHeads(anatomy: Anatomy, heads: number, memory: number): boolean {
   return 2 * heads * 4 * widthOf(anatomy) * vocabularyOf(anatomy) <= memory / 2;

@@ -13,7 +13,6 @@ import { homesOf, isShape, residualPoints } from '../../anatomy/homes.js';
 import { indexGraph } from '../../onnx/graph.js';
 import type { Graph, Node } from '../../onnx/model.js';
 import { greatest, least } from '../../statistics/numbers.js';
-import type { Values } from '../tensors/value.js';
 
 /** A part of the graph that one session runs. */
 export interface Stage {
@@ -24,14 +23,12 @@ export interface Stage {
   readonly inputs: readonly string[];
   /** Residual points, values later stages need, and the taps asked for. */
   readonly outputs: readonly string[];
-  /** The outputs that are taken out of the session, where that is not all of them, or what each is written to. */
-  readonly fetched?: readonly string[] | Values;
+  /** The outputs that are taken out of the session, where that is not all of them. */
+  readonly fetched?: readonly string[];
   /** Inputs inside a block whose last extent is that of a weight, and never changes. */
   readonly wide?: readonly string[];
   /** Whether its session is for the extents that it is given, and none other. */
   readonly exact?: boolean;
-  /** Whether its session has no packed copy of its weights, however often it is run. */
-  readonly unpacked?: boolean;
   /** Nodes behind those of the graph that make some of its outputs; what these are called tells which nodes they are. */
   readonly more?: readonly Node[];
 }

@@ -148,7 +148,7 @@ export class StageRunner {
     );
     const asked = [...fed].map(([name, { type, dims }]) => ({ name, type, shape: dims }));
     const { bytes, folder, files } = extract(model, { ...cut, inputs: [...inputs, ...asked], made });
-    const prepack = (kept && !stage.unpacked) || this.loaded.quantised;
+    const prepack = kept || this.loaded.quantised;
     const session = await this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
     if (fed.size === 0) return session;
     return { ...session, run: (feeds, fetched) => session.run(new Map([...feeds, ...fed]), fetched) };

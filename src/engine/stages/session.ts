@@ -9,10 +9,10 @@ import { type TypedArray, typeName, typeOf, type Value, type Values } from '../t
 
 export interface Session {
   /**
-   * @param fetched outputs, by default all: their names, or what each is written to, of its type and extents
+   * @param fetched names of outputs; by default all
    * @throws ONNX Runtime's own error.
    */
-  run(feeds: Values, fetched?: readonly string[] | Values): Promise<Values>;
+  run(feeds: Values, fetched?: readonly string[]): Promise<Values>;
   /** Frees the native session now rather than when it is collected. */
   release(): Promise<void>;
 }
@@ -68,20 +68,13 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
   });
   return {
     run: async (feeds, fetched) => {
-      const fed = tensors(feeds);
-      const results = await (fetched === undefined
-        ? session.run(fed)
-        : session.run(fed, isList(fetched) ? fetched : tensors(fetched)));
+      const fed = Object.fromEntries([...feeds].map(([name, value]) => [name, toTensor(value)]));
+      const results = await (fetched ? session.run(fed, fetched) : session.run(fed));
       return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
     },
     release: () => session.release(),
   };
 }
-
-const isList = (fetched: readonly string[] | Values): fetched is readonly string[] => Array.isArray(fetched);
-
-const tensors = (values: Values) =>
-  Object.fromEntries([...values].map(([name, value]) => [name, toTensor(value)] as const));
 
 function toTensor(value: Value): Tensor {
   const name = typeName(value.type) as Tensor.Type;
