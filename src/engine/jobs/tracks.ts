@@ -157,7 +157,7 @@ function joined(parts: readonly RowDivergences[]): RowDivergences {
 }
 
 function checkFinite({ runner }: Track, logits: Float32Array): void {
-  if (!logits.some(Number.isNaN)) return;
+  if (!logits.includes(Number.NaN)) return;
   const { file } = runner.loaded;
   throw new SinkscopeError({
     code: 'input',
