@@ -38,6 +38,14 @@ describe('the form', () => {
     ]);
   });
 
+  it('says on a button alone which book is meant', async () => {
+    const { page } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('doctor');
+    await expect.poll(() => page.locator('#note-aim').innerText()).toBe('unless given: a quarter of what it is');
+    expect(await page.getByTestId('text-calibration').innerText()).toBe('pit-and-pendulum.md');
+    expect(await page.locator('#note-calibration').count()).toBe(0);
+  });
+
   it('offers the bundled models to be compared', async () => {
     const { page, said } = await openExperiments();
     await page.getByTestId('experiment').selectOption('compare');

@@ -136,7 +136,9 @@ export class ExperimentForm extends LitElement {
     // What nothing can stand in for is told before it is missed.
     if (missing) return html`<span id="note-${name}">to be given: ${input.help}</span>`;
     const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
-    const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
+    // The button says itself which book is meant.
+    const isBook = 'document' in input && input.document === 'bundled';
+    const isShown = !isBook && input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
     // The blanks of tokens count, and are seen nowhere else.
     const said = input.kind === 'pair' ? `${meant}`.replaceAll(' ', '·') : meant;
     const words = ofUse ? isShown && meant !== undefined && `unless given: ${said}` : 'not needed with what is chosen';
