@@ -75,10 +75,12 @@ function joinedWith(
 }
 
 /** Elements of a value's vectors, where the file states them: by a shape, a cut, or the product that makes them. */
-function widthOf(flow: Flow, value: string, depth = 0): number | undefined {
+function widthOf(flow: Flow, value: string, depth = 0, seen = new Set<string>()): number | undefined {
   const stated = known(declaredExtents(flow, value)?.at(-1));
   const node = flow.producer(value);
-  if (stated !== undefined || !node || depth > maxWidthSteps) return stated;
+  // Each once: sums of sums of the same would be as many ways as the product of their terms.
+  if (stated !== undefined || !node || depth > maxWidthSteps || seen.has(value)) return stated;
+  seen.add(value);
   if (node.op === 'Reshape') return known(partialVector(flow, node.inputs[1] ?? '')?.at(-1));
   if (node.op === 'Split') {
     const sizes = intsAttribute(node, 'split') ?? partialVector(flow, node.inputs[1] ?? '');
@@ -89,7 +91,7 @@ function widthOf(flow: Flow, value: string, depth = 0): number | undefined {
   if (!isPointwise(node) || ['Slice', 'Concat', 'Transpose'].includes(node.op) || node.op.startsWith('Gather'))
     return undefined;
   for (const input of flow.reads(node)) {
-    const width = widthOf(flow, input, depth + 1);
+    const width = widthOf(flow, input, depth + 1, seen);
     if (width !== undefined) return width;
   }
   return undefined;

@@ -146,7 +146,7 @@ class Walk {
     const [root] = streams;
     if (!root || streams.size > 1) return streams.size > 1;
     const whence = rearranged(this.flow, root.skip).at(-1) ?? root.skip;
-    return node.inputs.some((input) => !this.chain.has(input) && !between(this.flow, whence, input));
+    return node.inputs.some((input) => !this.chain.has(input) && !between(this.flow, whence, input, this.allowance));
   }
 
   /** The chain that a value has all rows of. */
