@@ -12,6 +12,7 @@ const programs = [
   ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
   ['scripts/law.mjs'],
   ['scripts/contributions.mjs', '--check'],
+  ['scripts/docs.mjs'],
 ];
 
 for (const program of programs) {

@@ -55,9 +55,8 @@ src/tools                      src/models src/experiments src/analysis src/engin
 src/library.ts                 src/models src/experiments src/analysis src/engine/contract src/engine/host
 src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
 src/extension                  src/history src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics src/tokens/shown.ts node vscode valibot src/schemas.ts
-webview/experiments/messages.ts src/analysis valibot src/protocol.ts
-webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
-webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit @vscode/codicons
+webview/experiments/state.ts   src/protocol.ts
+webview                        webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit @vscode/codicons
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit
@@ -207,6 +206,19 @@ export function judge(files, exists) {
   return { problems: [...problems, ...cyclesOf(edges)], taken };
 }
 
+/**
+ * What the law names and is not there, a sentence each.
+ *
+ * @param {(path: string) => boolean} exists of a path from the project's root
+ */
+export function emptyRooms(exists) {
+  const named = new Set(
+    rooms.flatMap(({ name, may }) => [name, ...may.filter((one) => /^(src|webview|scripts|test)\b/.test(one))]),
+  );
+  const path = (name) => (name.includes('*') ? posix.dirname(name.slice(0, name.indexOf('*') + 1)) : name);
+  return [...named].filter((name) => !exists(path(name))).map((name) => `the law names ${name}, which is not there`);
+}
+
 /** In a room that a pattern names, each folder is a room of its own. */
 function sameFolder({ pattern }, file, target) {
   return pattern.exec(file)?.[0] === pattern.exec(target)?.[0];
@@ -255,7 +267,9 @@ export function sources(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { problems, taken } = judge(sources(root), (path) => existsSync(join(root, path)));
+  const exists = (path) => existsSync(join(root, path));
+  const { problems, taken } = judge(sources(root), exists);
+  problems.push(...emptyRooms(exists));
   for (const { name } of rooms) {
     const row = taken.get(name);
     if (row) console.log(`${name} ← ${[...row].map(([room, count]) => `${room} ${count}`).join(', ')}`);

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { importsOf, judge, roomOf } from '../../../scripts/law.mjs';
+import { emptyRooms, importsOf, judge, roomOf } from '../../../scripts/law.mjs';
 
 /** What the law says of one file that imports another, which is there and imports nothing. */
 function verdict(file: string, source: string, ...others: readonly string[]): readonly string[] {
@@ -80,4 +81,9 @@ it('the own room and what its line names are allowed', () => {
     verdict('src/anatomy/a.ts', "import '../onnx/b.js'; import './c.js'", 'src/onnx/b.ts', 'src/anatomy/c.ts'),
   ).toEqual([]);
   expect(verdict('src/experiments/bias/a.ts', "import './b.js'", 'src/experiments/bias/b.ts')).toEqual([]);
+});
+
+it('the law names nothing that is not there', () => {
+  expect(emptyRooms(existsSync)).toEqual([]);
+  expect(emptyRooms((path: string) => path !== 'src/hub')).toEqual(['the law names src/hub, which is not there']);
 });
