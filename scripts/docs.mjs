@@ -58,9 +58,9 @@ export function wrongIn(page, text, { files, anchors, ids, options, programs }) 
 
   for (const [, link] of prose.replace(/`[^`\n]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)) {
     if (/^\w+:/.test(link)) continue;
-    const [path, anchor] = link.split('#');
-    const target = path === '' ? page : posix.join(posix.dirname(page), path);
-    if (!files.has(target.replace(/\/$/, ''))) wrong.push(`links to ${link}, which is not there`);
+    const [, anchor] = link.split('#');
+    const target = targetOf(page, link);
+    if (!files.has(target)) wrong.push(`links to ${link}, which is not there`);
     else if (anchor && !anchors(target).has(anchor)) wrong.push(`links to ${link}, which has no such heading`);
   }
 
@@ -88,6 +88,25 @@ export function wrongIn(page, text, { files, anchors, ids, options, programs }) 
     if (!all.has(flag) && !programs.includes(flag) && !programs.includes(` ${flag.slice(2)}: { type: `))
       wrong.push(`names the option ${flag}, which nothing takes`);
   return [...new Set(wrong)];
+}
+
+/**
+ * A page as it is where only `files` are, as in the extension's package: what it links to and is not among them is said
+ * without a link.
+ *
+ * @param {string} page its path
+ * @param {string} text
+ * @param {ReadonlySet<string>} files by their paths, as the page's own
+ */
+export function withoutDeadLinks(page, text, files) {
+  const isThere = (link) => /^(\w+:|#)/.test(link) || files.has(targetOf(page, link));
+  return text.replace(/(?<!!)\[([^\]\n]+)\]\(([^)\s]+)\)/g, (whole, words, link) => (isThere(link) ? whole : words));
+}
+
+/** The path that a link of a page leads to, without its anchor. */
+function targetOf(page, link) {
+  const [path] = link.split('#');
+  return path === '' ? page : posix.join(posix.dirname(page), path).replace(/\/$/, '');
 }
 
 /**

@@ -6,9 +6,10 @@
  * what `.vscodeignore` leaves of this one, and of the native files those of the target.
  */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { withoutDeadLinks } from './docs.mjs';
 import { installDependencies } from './install.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -44,7 +45,11 @@ export async function packageExtension(target = `${process.platform}-${process.a
   await mkdir(stage, { recursive: true });
 
   const { createVSIX, listFiles, PackageManager } = await import('@vscode/vsce');
-  await copy(root, stage, await listFiles({ cwd: root, packageManager: PackageManager.None }), () => true);
+  const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
+  await copy(root, stage, files, () => true);
+  const paths = new Set(files.map((file) => file.split(sep).join('/')));
+  for (const page of [...paths].filter((file) => file.endsWith('.md') && !file.startsWith('media/')))
+    await writeFile(join(stage, page), withoutDeadLinks(page, await readFile(join(root, page), 'utf8'), paths));
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const { scripts, devDependencies, exports, ...shipped } = manifest;
   // For whoever imports the package, whose types are made of its; here it lies in the bundles.

@@ -216,7 +216,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerExperiments({ extension: context.extensionUri, experiments, texts, models, panel, reports }),
     registerContinuing(experiments, panel, reports),
     registerCursor(analyses),
-    registerPrefixHint(analyses, decorations),
+    registerPrefixHint(analyses, decorations, settings),
     registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine, kinds),
     registerHistory({

@@ -14,7 +14,7 @@ import type { SettingsWatch } from './configuration.js';
 import { code, commandLink, joined, type Markdown, own } from './markdown.js';
 import { contributedId } from './names.js';
 import { toRange } from './source.js';
-import { hoverOf } from './surfaces.js';
+import { hoverOf, withLinks } from './surfaces.js';
 
 export function registerHover(
   analyses: Analyses,
@@ -41,10 +41,18 @@ export function registerHover(
             : await surpriseLine(analyses, surprisal.found?.[index], index);
         text.push(describe(run.analysis, index, settings.current.thresholds, asked));
       }
-      const commands = [contributedId('showToken'), commandOf(intervene)];
-      return hoverOf(joined(text, '\n\n---\n\n'), range && toRange(document, range), commands);
+      return hoverOf(joined(text, between), range && toRange(document, range), linked);
     },
   });
+}
+
+const between = '\n\n---\n\n';
+const linked = [contributedId('showToken'), commandOf(intervene)];
+
+/** What is known of the first `count` tokens, which stand for none of the text: for whoever points at their sign. */
+export function prefixTold(analysis: Analysis, count: number, thresholds: Thresholds): vscode.MarkdownString {
+  const text = Array.from({ length: count }, (_, index) => describe(analysis, index, thresholds, own('')));
+  return withLinks(joined(text, between), linked);
 }
 
 /** Markdown about one token. */

@@ -4,16 +4,29 @@
  */
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
+import type { SettingsWatch } from './configuration.js';
 import { type Decorations, showsHints } from './decorations.js';
+import { prefixTold } from './hover.js';
 import { contributedId } from './names.js';
 
-export function registerPrefixHint(analyses: Analyses, decorations: Decorations): vscode.Disposable {
+export function registerPrefixHint(
+  analyses: Analyses,
+  decorations: Decorations,
+  settings: SettingsWatch,
+): vscode.Disposable {
   const changes = new vscode.EventEmitter<void>();
   let shown: string | undefined;
+  const told = (document: vscode.TextDocument) => {
+    const { run } = analyses;
+    if (!run || run.source?.uri?.toString() !== document.uri.toString()) return undefined;
+    const first = run.ranges.findIndex((range) => range !== undefined);
+    return prefixTold(run.analysis, first, settings.current.thresholds);
+  };
   const look = () => {
     const { uri } = analyses.run?.source ?? {};
     const document = vscode.workspace.textDocuments.find((one) => one.uri.toString() === uri?.toString());
-    const now = `${uri} ${JSON.stringify(document && decorations.marks(document)?.prefix)}`;
+    const prefix = document && decorations.marks(document)?.prefix;
+    const now = `${uri} ${JSON.stringify(prefix)} ${prefix && document && told(document)?.value}`;
     if (now === shown) return;
     shown = now;
     changes.fire();
@@ -25,6 +38,7 @@ export function registerPrefixHint(analyses: Analyses, decorations: Decorations)
       const position = prefix && document.positionAt(prefix.at);
       if (!prefix || !position || !range.contains(position)) return [];
       const part = new vscode.InlayHintLabelPart(`${prefix.selected ? '▸' : ''}${prefix.label}`);
+      part.tooltip = told(document);
       part.command = {
         title: vscode.l10n.t('Show in Panel'),
         command: contributedId('showToken'),

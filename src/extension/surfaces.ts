@@ -203,9 +203,14 @@ export function treeItem(
 
 /** A hover whose links may run these commands and no other. */
 export function hoverOf(text: Markdown, range: vscode.Range | undefined, commands: readonly string[]): vscode.Hover {
+  return new vscode.Hover(withLinks(text, commands), range);
+}
+
+/** Markdown whose links may run these commands and no other. */
+export function withLinks(text: Markdown, commands: readonly string[]): vscode.MarkdownString {
   const markdown = new vscode.MarkdownString(text);
   markdown.isTrusted = { enabledCommands: commands };
-  return new vscode.Hover(markdown, range);
+  return markdown;
 }
 
 /** The name of a panel's tab. */

@@ -118,10 +118,11 @@ describe('views of a run', () => {
       document.uri,
       new vscode.Range(0, 0, 0, 31),
     );
-    const labels = hints.map(({ label }) =>
-      typeof label === 'string' ? label : label.map(({ value }) => value).join(''),
-    );
-    assert.match(labels.join(), /^⟨bos⟩ ▲⚓/);
+    const parts = hints.flatMap(({ label }) => (typeof label === 'string' ? [] : label));
+    assert.match(parts.map(({ value }) => value).join(''), /^⟨bos⟩ ▲⚓/);
+    // Who points at the sign is told what stands there, as of any token.
+    const [told] = parts.map(({ tooltip }) => (typeof tooltip === 'string' ? tooltip : tooltip?.value));
+    assert.match(told ?? '', /⟨bos⟩.*token 0[\s\S]*massive.*dim \*\*239\*\*/);
   });
 
   it('tells of a token in a hover', async () => {

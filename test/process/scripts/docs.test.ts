@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { anchorsOf, missingKeys, wrongIn } from '../../../scripts/docs.mjs';
+import { anchorsOf, missingKeys, withoutDeadLinks, wrongIn } from '../../../scripts/docs.mjs';
 
 const known = {
   files: new Set([
@@ -44,6 +44,13 @@ describe('a page of the documentation', () => {
     ['with `--saves`', 'names the option --saves, which nothing takes'],
   ])('is refused: %s', (text, sentence) => {
     expect(wrong(text)).toEqual([sentence]);
+  });
+
+  it('is packed without links to what is not packed', () => {
+    const page = '[b](b.md#x), [here](#x), [out](https://example.org), [**c** d](../c.md), ![p](p.png)';
+    expect(withoutDeadLinks('docs/a.md', page, new Set(['docs/a.md', 'docs/b.md']))).toBe(
+      '[b](b.md#x), [here](#x), [out](https://example.org), **c** d, ![p](p.png)',
+    );
   });
 
   it('has the addresses that GitHub gives its headings', () => {
