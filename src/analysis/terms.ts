@@ -4,7 +4,11 @@
  */
 export const terms: readonly (readonly [names: string, meaning: string])[] = [
   [
-    'residual stream `h_0 … h_L`',
+    'residual stream',
+    'what a chain of residual additions carries, from the embedding to the final norm; a file may have several: two towers, an encoder and its decoder',
+  ],
+  [
+    'hidden states `h_0 … h_L`',
     "`h_0` enters the first block; `h_k` is what block k (from 1) leaves, after its last residual addition and before the final norm. [T, D]: tokens × hidden dimensions. The index is that of Hugging Face's `hidden_states[k]`, except that theirs at k = L is often taken after the final norm; ours never is",
   ],
   [
@@ -46,10 +50,6 @@ export const terms: readonly (readonly [names: string, meaning: string])[] = [
   ],
   ['BOS, prefix token', 'what is put before the text. It changes every result, so it is a visible switch and recorded'],
   [
-    'residual stream',
-    'what a chain of residual additions carries; a file may have several: two towers, an encoder and its decoder',
-  ],
-  [
     'cross-attention',
     "attention of a stream's tokens to other states than the stream's, as to an encoder's; no part of sinks",
   ],
@@ -82,6 +82,26 @@ export const terms: readonly (readonly [names: string, meaning: string])[] = [
   [
     'attribution patching',
     "what patching an activation gives back, to first order: (clean − corrupt) × the derivative of the corrupt run's logit difference",
+  ],
+  [
+    'perplexity',
+    'e to the mean surprisal of the scored tokens: among how many equally likely tokens the model is as unsure',
+  ],
+  [
+    'KL divergence',
+    "how far the next token's distribution q of a quantised file is from the model's p: Σ p ln(p ÷ q), in nats; 0 where they are the same",
+  ],
+  [
+    'SQNR',
+    'signal to quantisation noise of a hidden state in dB, 10 log₁₀(Σx² ÷ Σ(x − x̂)²); *cumulative* in the whole quantised run, *local* where the block before is the model’s',
+  ],
+  [
+    'super weight',
+    "one scalar of an MLP's last weight that alone makes most of a massive activation (arXiv:2411.07191)",
+  ],
+  [
+    'secondary sink',
+    'a later token whose hidden state is like that of a massive first token: a cosine above 0.9 in layers where that is massive (arXiv:2512.22213)',
   ],
   ['entropy', "of the next token's distribution, Σ −p ln p, in nats"],
   ['evicted attention', 'attention mass on keys that a sliding window leaves out'],

@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 import { sectionOf } from './sections.js';
 
 /**
- * Opens a page.
+ * Opens a page among the texts, so that the panel stays in sight and no page takes a column of its own. It is locked to
+ * its file: a preview that follows the active editor would go away with the first click into a Markdown text.
  *
  * @param extension the folder of the extension
  * @param experiment that is to be read about; undefined: where the pages begin
@@ -12,5 +13,5 @@ import { sectionOf } from './sections.js';
 export async function openDocumentation(extension: vscode.Uri, experiment?: string): Promise<void> {
   const page = vscode.Uri.joinPath(extension, 'docs', experiment === undefined ? 'README.md' : 'experiments.md');
   const fragment = experiment === undefined ? '' : (sectionOf(await readFile(page.fsPath, 'utf8'), experiment) ?? '');
-  await vscode.commands.executeCommand('markdown.showPreviewToSide', page.with({ fragment }));
+  await vscode.commands.executeCommand('markdown.showPreview', page.with({ fragment }), undefined, { locked: true });
 }

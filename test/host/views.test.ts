@@ -125,6 +125,16 @@ describe('views of a run', () => {
     assert.match(told ?? '', /⟨bos⟩.*token 0[\s\S]*massive.*dim \*\*239\*\*/);
   });
 
+  it('shows its pages in a tab that stays what it is, and in no column of their own', async () => {
+    await open('# A Markdown text');
+    const groups = vscode.window.tabGroups.all.length;
+    await vscode.commands.executeCommand('sinkscope.showDocumentation');
+    const labels = () => vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ label }) => label));
+    // In brackets is what does not follow the active editor.
+    await until(() => labels().includes('[Preview] README.md'));
+    assert.equal(vscode.window.tabGroups.all.length, groups);
+  });
+
   it('tells of a token in a hover', async () => {
     const { document } = await open('Summer is warm. Winter is cold.');
     await analyze(sinkscope);
