@@ -99,15 +99,18 @@ export function withToolTitles(text, tools) {
  *
  * @param {string} text
  * @param {readonly Facts[]} experiments
+ * @param {{ subjects: Readonly<Record<string, string>>, sectionOf(page: string, id: string): string | undefined }} index
+ *   the questions that experiments are about, and the address of the section about one
  * @throws Error where an experiment has no table, or a table no experiment
  */
-export function withTables(text, experiments) {
+export function withTables(text, experiments, { subjects, sectionOf }) {
+  const index = experimentTable(experiments, subjects, (id) => sectionOf(text, id));
   const seen = new Set();
   const page = text.replace(/<!-- (experiments|inputs of ([\w-]+)) -->[\s\S]*?<!-- end -->/g, (_, what, id) => {
     const experiment = experiments.find((one) => one.id === id);
     if (id !== undefined && !experiment) throw new Error(`there is no experiment ${id}; take its table out`);
     seen.add(id);
-    return `<!-- ${what} -->\n\n${experiment ? inputTable(experiment) : experimentTable(experiments)}\n\n<!-- end -->`;
+    return `<!-- ${what} -->\n\n${experiment ? inputTable(experiment) : index}\n\n<!-- end -->`;
   });
   const missing = [undefined, ...experiments.map(({ id }) => id)].filter((id) => !seen.has(id));
   if (missing.length === 0) return page;
@@ -218,8 +221,13 @@ function table(head, rows) {
 const code = (text) => `\`${text}\``;
 const codes = (words) => words.map(code).join(', ');
 
-function experimentTable(experiments) {
-  const rows = experiments.map(({ id, title, description }) => [title, code(id), description]);
+/** By question, as the panel lists them. */
+function experimentTable(experiments, subjects, sectionOf) {
+  const rows = Object.entries(subjects).flatMap(([subject, question]) => {
+    const about = experiments.filter((one) => one.about === subject);
+    const named = about.map(({ id, title, description }) => [`[${title}](#${sectionOf(id)})`, code(id), description]);
+    return about.length === 0 ? [] : [[`**${question}**`, '', ''], ...named];
+  });
   return table(['experiment', 'id', 'what it answers'], rows);
 }
 
@@ -300,6 +308,8 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
  *   tools: readonly ToolFacts[],
  *   schemaOf(inputs: ToolFacts['inputs']): object,
  *   commandsOf(engine: unknown, signal: AbortSignal): readonly import('commander').Command[],
+ *   subjects: Readonly<Record<string, string>>,
+ *   sectionOf(page: string, id: string): string | undefined,
  *   terms: readonly (readonly [names: string, meaning: string])[],
  * }>}
  */
@@ -310,7 +320,8 @@ export async function readCatalogue(root) {
       contents: `export { terms } from './src/analysis/terms.js';
         export { commandsOf } from './src/cli/commands.js';
         export { experiments } from './src/experiments/catalogue.js';
-        export { commandOf } from './src/experiments/facts.js';
+        export { commandOf, subjects } from './src/experiments/facts.js';
+        export { sectionOf } from './src/extension/sections.js';
         export { schemaOf } from './src/tools/schema.js';
         export { tools } from './src/tools/table.js';`,
       resolveDir: root,
@@ -335,12 +346,12 @@ export async function readCatalogue(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf, commandsOf, tools, schemaOf, terms } = await readCatalogue(root);
+  const { experiments, subjects, sectionOf, commandOf, commandsOf, tools, schemaOf, terms } = await readCatalogue(root);
   const readJson = async (file) => JSON.parse(await readFile(`${root}/${file}`, 'utf8'));
   const files = {
     'package.json': (text) => withTools(withCommands(text, experiments, commandOf), tools, schemaOf),
     'package.nls.json': (text) => withToolTitles(withTitles(text, experiments), tools),
-    'docs/experiments.md': (text) => withTables(text, experiments),
+    'docs/experiments.md': (text) => withTables(text, experiments, { subjects, sectionOf }),
     'docs/terms.md': (text) => withTermTable(text, terms),
     'docs/reference.md': async (text) => {
       const [manifest, titles] = await Promise.all(['package.json', 'package.nls.json'].map(readJson));

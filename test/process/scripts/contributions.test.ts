@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { withCommands, withTables, withTitles, withTools, withToolTitles } from '../../../scripts/contributions.mjs';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import { commandOf, type ExperimentFacts, type ExperimentInput } from '../../../src/experiments/facts.js';
+import { commandOf, type ExperimentFacts, type ExperimentInput, subjects } from '../../../src/experiments/facts.js';
+import { sectionOf } from '../../../src/extension/sections.js';
 import { schemaOf } from '../../../src/tools/schema.js';
 import { tools } from '../../../src/tools/table.js';
 
+const index = { subjects, sectionOf };
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
 
 /** An experiment with these inputs, and nothing that a test looks at otherwise. */
@@ -28,7 +30,7 @@ describe('what is derived from the catalogue', () => {
   });
 
   it('are the tables of the documentation', () => {
-    expect(read('docs/experiments.md')).toBe(withTables(read('docs/experiments.md'), experiments));
+    expect(read('docs/experiments.md')).toBe(withTables(read('docs/experiments.md'), experiments, index));
   });
 
   it('has its JSON documented', () => {
@@ -75,7 +77,8 @@ describe('commands', () => {
 });
 
 describe('tables', () => {
-  const page = (id: string) => `<!-- experiments --><!-- end -->\nText.\n<!-- inputs of ${id} -->old<!-- end -->\n`;
+  const page = (id: string) =>
+    `<!-- experiments --><!-- end -->\n## A heading\n<!-- inputs of ${id} -->old<!-- end -->\n`;
 
   it.each<[ExperimentInput, string]>([
     [
@@ -96,32 +99,38 @@ describe('tables', () => {
     [{ ...asked, kind: 'switch' }, 'off | on or off'],
     [{ ...asked, kind: 'indices', words: ['all'], default: 'all' }, 'all | `all`, or indices from 0 on, as in `0,3`'],
   ])('say what an input may be: %j', (input, cells) => {
-    const table = withTables(page('one'), [facts('one', input)]);
+    const table = withTables(page('one'), [facts('one', input)], index);
     expect(table).toContain(`\n| Label | \`--flag <value>\` | ${cells} |\n`);
     expect(table).not.toContain('old');
   });
 
   it('name every option that an input has', () => {
     const also = { flag: '--feeds <paths...>', help: 'help' };
-    const table = withTables(page('one'), [
-      facts(
-        'one',
-        { ...asked, kind: 'text', prompt: true },
-        { ...asked, kind: 'files', one: 'picture', extensions: [], also },
-      ),
-    ]);
+    const table = withTables(
+      page('one'),
+      [
+        facts(
+          'one',
+          { ...asked, kind: 'text', prompt: true },
+          { ...asked, kind: 'files', one: 'picture', extensions: [], also },
+        ),
+      ],
+      index,
+    );
     expect(table).toContain('| Label | `--flag <value>`, `--text <text>` |');
     expect(table).toContain('| Label | `--flag <value>`, `--feeds <paths...>` |');
   });
 
   it('are not changed by being written again', () => {
-    const once = withTables(page('one'), [facts('one')]);
-    expect(once).toContain('| A title | `one` | What of it. |');
-    expect(withTables(once, [facts('one')])).toBe(once);
+    const once = withTables(page('one'), [facts('one')], index);
+    expect(once).toContain('| **What is massive?** |  |  |\n| [A title](#a-heading) | `one` | What of it. |');
+    expect(withTables(once, [facts('one')], index)).toBe(once);
   });
 
   it('are all there, and none too many', () => {
-    expect(() => withTables(page('one'), [facts('one'), facts('two')])).toThrow('<!-- inputs of two --><!-- end -->');
-    expect(() => withTables(page('gone'), [])).toThrow('there is no experiment gone');
+    expect(() => withTables(page('one'), [facts('one'), facts('two')], index)).toThrow(
+      '<!-- inputs of two --><!-- end -->',
+    );
+    expect(() => withTables(page('gone'), [], index)).toThrow('there is no experiment gone');
   });
 });
