@@ -264,7 +264,7 @@ function boundsOf(input) {
   return `${wordsOf(input)}${only}`;
 }
 
-function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
+function wordsOf({ kind, flag, least, most, extensions, choices, words, pattern }) {
   const bounds = least === undefined ? '' : most === undefined ? ` from ${least} on` : ` from ${least} to ${most}`;
   switch (kind) {
     case 'text':
@@ -290,7 +290,12 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
     case 'pair':
       return 'two tokens';
     case 'words':
-      return pattern ? pattern.wanted.replace(/^It is |\.$/g, '') : 'words';
+      if (pattern) return pattern.wanted.replace(/^It is |\.$/g, '');
+      return (
+        { path: 'the path of a file', file: 'the path of a file', folder: 'the path of a folder' }[
+          /<(\w+)>/.exec(flag)?.[1]
+        ] ?? 'words'
+      );
     case 'switch':
       return 'on or off';
     default:
