@@ -1,6 +1,6 @@
 /**
- * Sinkscope for programs: `import { analyze } from 'sinkscope'`. What it gives is what the command line prints with
- * `--json` (docs/json.md); what it throws is a {@link SinkscopeError} with the sentence that people get.
+ * Sinkscope for programs: `import { analyze } from 'sinkscope'`. What analyses and experiments give is what the command
+ * line prints with `--json` (docs/json.md); what is thrown is a {@link SinkscopeError} with the sentence that people get.
  */
 import { emptyAnalysis, fold } from './analysis/analysis.js';
 import { type ResultJson, toJson } from './analysis/result.js';
