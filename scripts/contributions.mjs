@@ -137,8 +137,9 @@ export function withTermTable(text, terms) {
  * @param {Record<string, string>} titles package.nls.json
  * @param {readonly import('commander').Command[]} subcommands
  * @param {readonly Facts[]} experiments
+ * @param {readonly ToolFacts[]} tools
  */
-export function withReference(text, manifest, titles, subcommands, experiments) {
+export function withReference(text, manifest, titles, subcommands, experiments, tools) {
   const { commands, configuration, keybindings, colors } = manifest.contributes;
   const inWords = (value) => value.replace(/^%(.*)%$/, (_, key) => titles[key] ?? key).replaceAll('\n', ' ');
   const isExperiment = (name) => experiments.some(({ id }) => id === name);
@@ -176,11 +177,29 @@ export function withReference(text, manifest, titles, subcommands, experiments) 
       })
       .join('\n\n'),
     shared: sharedTable(subcommands, experiments),
+    tools: toolTable(tools, experiments),
   };
   return Object.entries(parts).reduce((page, [name, made]) => {
     const place = new RegExp(`<!-- ${name} -->[\\s\\S]*?<!-- end -->`);
     return page.replace(place, () => `<!-- ${name} -->\n\n${made}\n\n<!-- end -->`);
   }, text);
+}
+
+/** What experiments are called as tools is a rule; the others are listed. */
+function toolTable(tools, experiments) {
+  const toolOf = ({ id }) => `sinkscope_${id.replaceAll('-', '_')}`;
+  const names = new Set(tools.map(({ name }) => name));
+  const left = experiments.filter((one) => !names.has(toolOf(one))).map(({ id }) => id);
+  const ofExperiments = new Set(experiments.map(toolOf));
+  const rows = tools
+    .filter(({ name }) => !ofExperiments.has(name))
+    .map(({ name, description, inputs }) => [code(name), description, codes(Object.keys(inputs))]);
+  rows.push([
+    `${code('sinkscope_ID')}`,
+    `the experiment of this id, with \`_\` for \`-\`; not ${codes(left)}`,
+    'its inputs',
+  ]);
+  return table(['tool', 'what it does', 'given'], rows);
 }
 
 const helpOf = ({ description, argChoices }) => [description, ...(argChoices ? [codes(argChoices)] : [])].join(': ');
@@ -361,7 +380,14 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     'docs/reference.md': async (text) => {
       const [manifest, titles] = await Promise.all(['package.json', 'package.nls.json'].map(readJson));
       // What a subcommand says of itself needs nothing to run it with.
-      return withReference(text, manifest, titles, commandsOf(undefined, new AbortController().signal), experiments);
+      return withReference(
+        text,
+        manifest,
+        titles,
+        commandsOf(undefined, new AbortController().signal),
+        experiments,
+        tools,
+      );
     },
   };
   for (const [file, made] of Object.entries(files)) {
