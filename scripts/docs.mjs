@@ -1,10 +1,10 @@
 /**
  * What the documentation points at, held against what is there: links with their anchors, pictures (and that each is
- * shown), files of the project, ids of settings, commands and colours, options of the command line, and the keys of `--json`,
- * each of which has to stand in docs/json.md. `npm run check` runs it.
+ * shown), files of the project, ids of settings, commands and colours, options of the command line, and the keys of
+ * `--json`, each of which has to stand in docs/json.md. `npm run check` runs it.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readCatalogue } from './contributions.mjs';
@@ -134,7 +134,8 @@ export function missingKeys(page, keys) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 }).split('\n');
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
+  const tracked = listed.split('\n').filter((file) => file !== '' && existsSync(`${root}/${file}`));
   const files = new Set(tracked.flatMap((file) => file.split('/').map((_, i, all) => all.slice(0, i + 1).join('/'))));
   const pages = tracked.filter((file) => file.endsWith('.md') && !/^(test\/text|media)\//.test(file));
   const { commandsOf } = await readCatalogue(root);

@@ -85,15 +85,15 @@ export const terms: readonly (readonly [names: string, meaning: string])[] = [
   ],
   [
     'perplexity',
-    'e to the mean surprisal of the scored tokens: among how many equally likely tokens the model is as unsure',
+    'e to the mean surprisal of the scored tokens: the model is as unsure as if it chose among so many equally likely ones',
   ],
   [
     'KL divergence',
-    "how far the next token's distribution q of a quantised file is from the model's p: Σ p ln(p ÷ q), in nats; 0 where they are the same",
+    "how far one distribution q of the next token (a quantised file's) is from another, p (its model's): Σ p ln(p ÷ q), in nats; 0 where they are the same",
   ],
   [
     'SQNR',
-    'signal to quantisation noise of a hidden state in dB, 10 log₁₀(Σx² ÷ Σ(x − x̂)²); *cumulative* in the whole quantised run, *local* where the block before is the model’s',
+    'signal to quantisation noise of a hidden state in dB, 10 log₁₀(Σx² ÷ Σ(x − x̂)²); cumulative in the whole quantised run, local where what the block takes is the model’s',
   ],
   [
     'super weight',
