@@ -6,7 +6,7 @@ import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../e
 import { valueIn, wantedOf } from '../experiments/values.js';
 import { type FoundModel, isMain } from '../models/find.js';
 import type { Models } from './models.js';
-import { pick, pickGrowing, pickSeveral } from './surfaces.js';
+import { type Choice, pick, pickGrowing, pickSeveral } from './surfaces.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
 
 /**
@@ -30,9 +30,10 @@ export async function chooseModel(
     }));
     return { choices: [...items, add], isAll: models.isAll };
   };
-  const picked = await pickGrowing(listed, models.onDidChange, {
+  const picked = await pickGrowing<Choice & { readonly result: FoundModel | 'settings' }>(listed, models.onDidChange, {
     title: vscode.l10n.t('Choose the model to run'),
     searching: vscode.l10n.t('Still looking for models in the workspace and on this machine …'),
+    isCurrent: ({ result }) => result !== 'settings' && result.file === chosen?.file,
   });
   return picked?.result;
 }

@@ -207,7 +207,8 @@ export function registerCommands({
     const at = editor.document.positionAt(place);
     editor.selection = new vscode.Selection(at, at);
     editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-    const token = analyses.tokenAt(editor.document.uri, place);
+    const ofPrefix = place === marks?.prefix?.at ? marks.prefix.marked : undefined;
+    const token = ofPrefix ?? analyses.tokenAt(editor.document.uri, place);
     if (token !== undefined) analyses.select(reselected(analyses.selection, { token }), 'editor');
     await vscode.commands.executeCommand('editor.action.showHover');
   };

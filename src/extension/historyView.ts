@@ -7,7 +7,7 @@ import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { type Runs, runTitle } from './runs.js';
-import { enterName, pick, treeItem } from './surfaces.js';
+import { confirmed, enterName, pick, treeItem } from './surfaces.js';
 import { numberInWords } from './words.js';
 
 interface Parts {
@@ -89,7 +89,11 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     async deleteRun(given: RunNote | string) {
       await runs.remove(typeof given === 'string' ? given : given.id);
     },
-    async clearHistory() {
+    /** A program says that it means it; a person is asked, for a name was given so that a run stays. */
+    async clearHistory(isMeant?: unknown) {
+      const { length } = await runs.list();
+      const isSure = isMeant === true || (await confirmed(...clearing(length)));
+      if (!isSure) return;
       await runs.clear();
       await forgetExperiments();
     },
@@ -102,6 +106,15 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     ...historyCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
+
+/** The question, what goes, and the button. */
+const clearing = (count: number): [string, string, string] => [
+  vscode.l10n.t('Delete all runs that are kept for this folder ({0}), and what its experiments found?', count),
+  vscode.l10n.t(
+    'Runs with a name and the pinned one go as well. What is shown stays on screen; files stay as they are.',
+  ),
+  vscode.l10n.t('Delete'),
+];
 
 /** Without these a run says nothing. */
 function conditionsOf({ model, bos, tokens }: RunNote): string {

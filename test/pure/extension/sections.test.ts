@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withTerms } from '../../../src/analysis/terms.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
@@ -15,6 +16,21 @@ describe('the section about an experiment', () => {
     expect(sectionOf(page, 'survey')).toBe('input-agnosticism-survey');
     expect(sectionOf(page, 'doctor')).toBe('what-to-exclude');
     expect(sectionOf(page, 'nothing')).toBeUndefined();
+  });
+});
+
+describe('the pages that come with the extension', () => {
+  const left = readFileSync('.vscodeignore', 'utf8').split('\n');
+  const pages = readdirSync('docs').filter((name) => name.endsWith('.md') && !left.includes(`docs/${name}`));
+  const comes = (path: string) =>
+    path === 'README.md' || path === 'CHANGELOG.md' || (/^(docs|media)\//.test(path) && !left.includes(path));
+
+  it.each(pages)('%s links to nothing that stays behind', (name) => {
+    const text = readFileSync(`docs/${name}`, 'utf8');
+    const links = Array.from(text.matchAll(/\]\((?!https?:|#)([^)\s#]+)/g), ([, link = '']) =>
+      posix.normalize(`docs/${link}`),
+    );
+    expect(links.filter((link) => !comes(link))).toEqual([]);
   });
 });
 
