@@ -1,5 +1,6 @@
 /** The runs that were kept, in the side bar: a click shows one again, and one is pinned to hold the others against it. */
 import * as vscode from 'vscode';
+import { SinkscopeError } from '../errors.js';
 import type { RunNote } from '../history/history.js';
 import type { Analyses } from './analyses.js';
 import { contributedId, type HistoryCommand, historyCommands } from './names.js';
@@ -48,12 +49,22 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     },
   };
 
+  const changed = () => {
+    void vscode.commands.executeCommand('setContext', contributedId('pinned'), runs.pinned !== undefined);
+    changes.fire(undefined);
+  };
+
   const idOf = (given: Given): string | undefined => (typeof given === 'object' ? given.id : given);
   /** What was given, or else is chosen of all, by name, text, model or time. */
   const chosen = async (given: Given, title: string): Promise<string | undefined> => {
     const id = idOf(given);
     if (id !== undefined) return id;
-    const choices = (await runs.list()).map((note) => ({
+    const notes = await runs.list();
+    if (notes.length === 0) {
+      const message = vscode.l10n.t('No run is kept for this folder yet; analyze a text first.');
+      throw new SinkscopeError({ code: 'input', message });
+    }
+    const choices = notes.map((note) => ({
       label: runTitle(note),
       icon: iconOf(note),
       description: `${conditionsOf(note)} · ${timeOf(note)}`,
@@ -102,7 +113,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
   return vscode.Disposable.from(
     changes,
     vscode.window.createTreeView(contributedId('history'), { treeDataProvider: provider }),
-    runs.onDidChange(() => changes.fire(undefined)),
+    runs.onDidChange(changed),
     ...historyCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
