@@ -102,6 +102,8 @@ export function pickGrowing<T extends Choice>(
   const fill = async () => {
     const { choices, isAll } = await listed();
     const [active] = box.activeItems;
+    // Else the current one would not come into sight.
+    box.keepScrollPosition = !isNew;
     box.items = choices.map(item);
     const same = isNew
       ? box.items.find(({ choice }) => isCurrent(choice))
