@@ -194,11 +194,11 @@ export class Analyses implements vscode.Disposable {
     const shown = this.run?.number;
     while (this.following) await this.following;
     if (shown !== this.run?.number)
-      throw new SinkscopeError({ code: 'cancelled', message: vscode.l10n.t('Another run has taken over.') });
+      throw new SinkscopeError({ code: 'cancelled', message: 'Another run has taken over.' });
     if (this.run && this.run.number !== this.answering.number) {
       const message = this.run.file
-        ? vscode.l10n.t('This is a saved result, without the model that made it; only what was saved can be shown.')
-        : vscode.l10n.t('This is an earlier run, of which the model keeps nothing; analyze again to see this.');
+        ? 'This is a saved result, without the model that made it; only what was saved can be shown.'
+        : 'This is an earlier run, of which the model keeps nothing; analyze again to see this.';
       throw new SinkscopeError({ code: 'input', message });
     }
     return this.engine.query(question);

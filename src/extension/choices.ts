@@ -6,8 +6,14 @@ import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../e
 import { valueIn, wantedOf } from '../experiments/values.js';
 import { type FoundModel, isMain } from '../models/find.js';
 import type { Models } from './models.js';
-import { pick, pickGrowing, pickSeveral } from './surfaces.js';
+import { type Choice, pick, pickGrowing, pickSeveral } from './surfaces.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
+
+/** A model, or what leads to others. */
+interface ModelChoice extends Choice {
+  readonly model?: FoundModel;
+  readonly open?: readonly [command: string, argument?: string];
+}
 
 /**
  * Which model to run from now on: of those known by now, and of all that are found while the list is open.
@@ -18,23 +24,35 @@ export async function chooseModel(
   models: Models,
   chosen: FoundModel | undefined,
   isTaken: (model: FoundModel) => boolean = () => true,
-): Promise<FoundModel | 'settings' | undefined> {
-  const add = { label: vscode.l10n.t('Add model paths…'), icon: 'add', result: 'settings' as const };
+): Promise<FoundModel | undefined> {
+  const add: ModelChoice = {
+    label: vscode.l10n.t('Add model paths…'),
+    icon: 'add',
+    open: ['workbench.action.openSettings', 'sinkscope.models'],
+  };
+  const trust: ModelChoice = {
+    label: vscode.l10n.t('Trust this folder, to see its models…'),
+    icon: 'shield',
+    open: ['workbench.trust.manage'],
+  };
+  const others = vscode.workspace.isTrusted ? [add] : [trust, add];
   const listed = async () => {
     const items = (await models.list()).filter(isTaken).map((model) => ({
       label: model.name,
       icon: model.file === chosen?.file ? 'check' : 'blank',
       description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
       detail: model.origin === 'bundled' ? undefined : dirname(model.file),
-      result: model,
+      model,
     }));
-    return { choices: [...items, add], isAll: models.isAll };
+    return { choices: [...items, ...others], isAll: models.isAll };
   };
-  const picked = await pickGrowing(listed, models.onDidChange, {
+  const picked = await pickGrowing<ModelChoice>(listed, models.onDidChange, {
     title: vscode.l10n.t('Choose the model to run'),
     searching: vscode.l10n.t('Still looking for models in the workspace and on this machine …'),
+    isCurrent: ({ model }) => model !== undefined && model.file === chosen?.file,
   });
-  return picked?.result;
+  if (picked?.open) await vscode.commands.executeCommand(...picked.open);
+  return picked?.model;
 }
 
 /** Which file a model's file is to be compared with. */

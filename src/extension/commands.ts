@@ -146,10 +146,8 @@ export function registerCommands({
     }
     const files = new Set(found.map(({ file }) => file));
     const picked = await chooseModel(models, undefined, ({ file }) => files.has(file));
-    if (picked === 'settings')
-      await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-    else models.forPictures = picked;
-    return typeof picked === 'object';
+    models.forPictures = picked;
+    return picked !== undefined;
   };
 
   /** What a menu or a program means. */
@@ -188,9 +186,7 @@ export function registerCommands({
       given === undefined
         ? await chooseModel(models, await models.chosen().catch(() => undefined))
         : await listedModel(given);
-    if (picked === 'settings')
-      await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-    else if (picked) await chosenToRun(picked);
+    if (picked) await chosenToRun(picked);
   };
 
   /** Puts the cursor on another marked token, where the hover says, to screen readers too, what it is. */
@@ -207,7 +203,8 @@ export function registerCommands({
     const at = editor.document.positionAt(place);
     editor.selection = new vscode.Selection(at, at);
     editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-    const token = analyses.tokenAt(editor.document.uri, place);
+    const ofPrefix = place === marks?.prefix?.at ? marks.prefix.marked : undefined;
+    const token = ofPrefix ?? analyses.tokenAt(editor.document.uri, place);
     if (token !== undefined) analyses.select(reselected(analyses.selection, { token }), 'editor');
     await vscode.commands.executeCommand('editor.action.showHover');
   };

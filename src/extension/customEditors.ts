@@ -50,15 +50,23 @@ export function registerCustomEditors<State>(
 
 /** Calls back when a file was written, has come or gone, and nothing more has happened to it for a moment. */
 export function onFileChange(file: string, changed: () => void): vscode.Disposable {
+  // A name is meant as it is: in a pattern some of its signs would stand for others.
+  return onChange(dirname(file), basename(file).replace(/[*?{}[\]]/g, '[$&]'), changed);
+}
+
+/** As {@link onFileChange}, of any file of a folder. */
+export function onFolderChange(folder: string, changed: () => void): vscode.Disposable {
+  return onChange(folder, '*', changed);
+}
+
+function onChange(folder: string, pattern: string, changed: () => void): vscode.Disposable {
   let timer: NodeJS.Timeout | undefined;
   const later = () => {
     clearTimeout(timer);
     timer = setTimeout(changed, lookEvery);
   };
-  const folder = vscode.Uri.file(dirname(file));
-  // A name is meant as it is: in a pattern some of its signs would stand for others.
-  const name = basename(file).replace(/[*?{}[\]]/g, '[$&]');
-  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(folder, name));
+  const files = new vscode.RelativePattern(vscode.Uri.file(folder), pattern);
+  const watcher = vscode.workspace.createFileSystemWatcher(files);
   return vscode.Disposable.from(
     watcher,
     watcher.onDidChange(later),

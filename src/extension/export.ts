@@ -6,7 +6,7 @@ import { presentAnalysis } from '../analysis/present.js';
 import { toJson } from '../analysis/result.js';
 import type { Selection } from '../analysis/selection.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
-import { SinkscopeError } from '../errors.js';
+import { fileReason, SinkscopeError } from '../errors.js';
 import type { Asked } from '../protocol.js';
 import { type Answer, contentsOf, type Reported } from '../report/contents.js';
 import { reportOf } from '../report/write.js';
@@ -170,14 +170,21 @@ async function askFile(name: string, extension: string, what: string): Promise<v
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const own = `${fileName(name)}.${extension}`;
   const defaultUri = folder ? vscode.Uri.joinPath(folder, own) : vscode.Uri.file(own);
-  return vscode.window.showSaveDialog({ defaultUri, filters: { [what]: [extension] } });
+  return vscode.window.showSaveDialog({
+    title: vscode.l10n.t('Save As'),
+    defaultUri,
+    filters: { [what]: [extension] },
+  });
 }
 
 async function write(file: vscode.Uri, bytes: Uint8Array): Promise<void> {
   try {
     await vscode.workspace.fs.writeFile(file, bytes);
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
+    // VS Code names its errors by words of its own; the system's is what the message begins with.
+    const said = error instanceof Error ? error.message : String(error);
+    const code = /\bE[A-Z]{2,}\b/.exec(said)?.[0];
+    const cause = fileReason(Object.assign(new Error(said), { code }));
     throw new SinkscopeError(
       {
         code: 'save',

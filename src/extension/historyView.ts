@@ -1,5 +1,6 @@
 /** The runs that were kept, in the side bar: a click shows one again, and one is pinned to hold the others against it. */
 import * as vscode from 'vscode';
+import { SinkscopeError } from '../errors.js';
 import type { RunNote } from '../history/history.js';
 import type { Analyses } from './analyses.js';
 import { contributedId, type HistoryCommand, historyCommands } from './names.js';
@@ -7,7 +8,7 @@ import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { type Runs, runTitle } from './runs.js';
-import { enterName, pick, treeItem } from './surfaces.js';
+import { confirmed, enterName, pick, treeItem } from './surfaces.js';
 import { numberInWords } from './words.js';
 
 interface Parts {
@@ -48,12 +49,22 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     },
   };
 
+  const changed = () => {
+    void vscode.commands.executeCommand('setContext', contributedId('pinned'), runs.pinned !== undefined);
+    changes.fire(undefined);
+  };
+
   const idOf = (given: Given): string | undefined => (typeof given === 'object' ? given.id : given);
   /** What was given, or else is chosen of all, by name, text, model or time. */
   const chosen = async (given: Given, title: string): Promise<string | undefined> => {
     const id = idOf(given);
     if (id !== undefined) return id;
-    const choices = (await runs.list()).map((note) => ({
+    const notes = await runs.list();
+    if (notes.length === 0) {
+      const message = vscode.l10n.t('No run is kept for this folder yet; analyze a text first.');
+      throw new SinkscopeError({ code: 'input', message });
+    }
+    const choices = notes.map((note) => ({
       label: runTitle(note),
       icon: iconOf(note),
       description: `${conditionsOf(note)} · ${timeOf(note)}`,
@@ -89,7 +100,11 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     async deleteRun(given: RunNote | string) {
       await runs.remove(typeof given === 'string' ? given : given.id);
     },
-    async clearHistory() {
+    /** A program says that it means it; a person is asked, for a name was given so that a run stays. */
+    async clearHistory(isMeant?: unknown) {
+      const { length } = await runs.list();
+      const isSure = isMeant === true || (await confirmed(...clearing(length)));
+      if (!isSure) return;
       await runs.clear();
       await forgetExperiments();
     },
@@ -98,10 +113,19 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
   return vscode.Disposable.from(
     changes,
     vscode.window.createTreeView(contributedId('history'), { treeDataProvider: provider }),
-    runs.onDidChange(() => changes.fire(undefined)),
+    runs.onDidChange(changed),
     ...historyCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
+
+/** The question, what goes, and the button. */
+const clearing = (count: number): [string, string, string] => [
+  vscode.l10n.t('Delete all runs that are kept for this folder ({0}), and what its experiments found?', count),
+  vscode.l10n.t(
+    'Runs with a name and the pinned one go as well. What is shown stays on screen; files stay as they are.',
+  ),
+  vscode.l10n.t('Delete'),
+];
 
 /** Without these a run says nothing. */
 function conditionsOf({ model, bos, tokens }: RunNote): string {

@@ -21,6 +21,8 @@ export interface Marks {
 export interface Prefix extends TokenMark {
   /** An offset into the document. */
   readonly at: number;
+  /** The first of them that has a sign. */
+  readonly marked: number | undefined;
   readonly label: string;
   readonly selected: boolean;
 }
@@ -94,7 +96,7 @@ export function placeMarks(
 /** The offset of the next marked token behind (or before) `offset`, from the other end where there is none. */
 export function nextMark({ massive, large, sinks, prefix }: Marks, offset: number, back: boolean): number | undefined {
   const starts = [...massive, ...large, ...sinks].map(({ start }) => start);
-  if (prefix?.kind || prefix?.sink) starts.push(prefix.at);
+  if (prefix?.marked !== undefined) starts.push(prefix.at);
   const places = [...new Set(starts)].sort((a, b) => a - b);
   return back
     ? (places.findLast((place) => place < offset) ?? places.at(-1))
@@ -148,9 +150,12 @@ function prefixMark(
     return token.role !== undefined && sign === '' ? [] : [`${tokenLabel(token)} ${sign}`.trim()];
   });
   if (labels.length === 0) return undefined;
+  const before = marks.slice(0, count);
+  const marked = before.findIndex((mark) => signs(mark) !== '');
   return {
-    ...marks.slice(0, count).reduce(both),
+    ...before.reduce(both),
     at: first.start,
+    marked: marked < 0 ? undefined : marked,
     label: labels.join(' '),
     selected: selected !== undefined && selected < count,
   };

@@ -19,7 +19,7 @@ import {
 import type { AnalysesChange } from './analyses.js';
 import { chooseOther } from './choices.js';
 import { compact } from './compact.js';
-import { type CustomEditors, onFileChange, registerCustomEditors } from './customEditors.js';
+import { type CustomEditors, onFileChange, onFolderChange, registerCustomEditors } from './customEditors.js';
 import { showLatest } from './latest.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
@@ -108,10 +108,7 @@ function connectModel(
   const describe = async (path: string, of?: string): Promise<AboutFile> => {
     if (!vscode.workspace.isTrusted) return { status: 'untrusted' };
     if (uri.scheme !== 'file') {
-      const message = vscode.l10n.t(
-        '{0} is not on the disk of this machine; save a copy there and open that.',
-        uri.path,
-      );
+      const message = `${uri.path} is not on the disk of this machine; save a copy there and open that.`;
       return { status: 'failed', problem: { code: 'input', message } };
     }
     try {
@@ -170,7 +167,7 @@ function connectModel(
       const path = query.of === 'file' ? file : otherFile;
       const isRead = vscode.workspace.isTrusted && uri.scheme === 'file';
       if (path === undefined || !isRead) {
-        throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('This file is not read; open it again.') });
+        throw new SinkscopeError({ code: 'input', message: 'This file is not read; open it again.' });
       }
       return { ok: true, value: compact(await reader().weight(path, query.name)) };
     } catch (error) {
@@ -206,6 +203,9 @@ function connectModel(
   };
   const subscriptions = [
     onFileChange(file, () => void read()),
+    // What it lacks is put beside it: its tokenizer, or whatever it could not be read without.
+    onFileChange(join(dirname(file), 'tokenizer.json'), () => void read()),
+    onFolderChange(dirname(file), () => void (state.shown.about.status === 'failed' && read())),
     new vscode.Disposable(() => otherWatch?.dispose()),
     analyses.onDidChange(runChanged),
     host.onDidChangeView(() => void postView()),

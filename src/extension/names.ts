@@ -110,6 +110,7 @@ export const contextNames = [
   'marked',
   'experimenting',
   'watching',
+  'pinned',
   'live',
   'continuing',
 ] as const;

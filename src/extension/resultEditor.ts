@@ -46,10 +46,8 @@ export type ResultEditors = CustomEditors<SavedResult | Problem>;
  */
 export async function readResult(child: string, { scheme, fsPath }: vscode.Uri): Promise<SavedResult> {
   const refuse = (message: string) => new SinkscopeError({ code: 'input', file: fsPath, message });
-  if (!vscode.workspace.isTrusted)
-    throw refuse(vscode.l10n.t('{0} is not read: trust the folder it lies in first.', fsPath));
-  if (scheme !== 'file')
-    throw refuse(vscode.l10n.t('{0} is not on the disk of this machine; save a copy there and open that.', fsPath));
+  if (!vscode.workspace.isTrusted) throw refuse(`${fsPath} is not read: trust the folder it lies in first.`);
+  if (scheme !== 'file') throw refuse(`${fsPath} is not on the disk of this machine; save a copy there and open that.`);
   const engine = new Engine(child);
   try {
     const events: RunEvent[] = [];
@@ -61,7 +59,7 @@ export async function readResult(child: string, { scheme, fsPath }: vscode.Uri):
         return { events: [...events, finished ?? unfinished()], thresholds, tensors };
       }
     }
-    throw refuse(vscode.l10n.t('{0} could not be read to its end.', fsPath));
+    throw refuse(`${fsPath} could not be read to its end.`);
   } finally {
     engine.dispose();
   }
@@ -69,7 +67,7 @@ export async function readResult(child: string, { scheme, fsPath }: vscode.Uri):
 
 const unfinished = (): RunEvent => ({
   type: 'failed',
-  problem: { code: 'cancelled', message: vscode.l10n.t('The run had not ended when this result was saved.') },
+  problem: { code: 'cancelled', message: 'The run had not ended when this result was saved.' },
 });
 
 export const registerResultEditor = (parts: Parts): ResultEditors =>
@@ -126,8 +124,8 @@ function connectResult(
     const isKnown = query.type === 'magnitudes' || query.type === 'pattern';
     if (!isKnown || !read || 'code' in read || read.tensors === undefined) {
       const message = isKnown
-        ? vscode.l10n.t('This is a saved result, without its model; tensors that were saved beside it show this.')
-        : vscode.l10n.t('This is a saved result, without the model that made it; only what was saved can be shown.');
+        ? 'This is a saved result, without its model; tensors that were saved beside it show this.'
+        : 'This is a saved result, without the model that made it; only what was saved can be shown.';
       return { ok: false, problem: { code: 'input', message } };
     }
     try {

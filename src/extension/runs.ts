@@ -32,7 +32,7 @@ const kept = v.object({
 });
 const key = 'runs';
 
-/** Letters of a text by which a run is known again. */
+/** Letters of a text by which a run is known again, on one line. */
 const excerpt = 80;
 
 export class Runs implements vscode.Disposable {
@@ -131,7 +131,7 @@ export class Runs implements vscode.Disposable {
     const interrupted: Problem | undefined = going
       ? {
           code: 'cancelled',
-          message: vscode.l10n.t('The analysis that was going on was ended with its window; analyze again.'),
+          message: 'The analysis that was going on was ended with its window; analyze again.',
         }
       : undefined;
     const run = shown === undefined ? undefined : await this.load(shown).catch(() => undefined);
@@ -139,7 +139,7 @@ export class Runs implements vscode.Disposable {
     if (run) return this.analyses.restore(run, interrupted);
     const gone: Problem = {
       code: 'file',
-      message: vscode.l10n.t('The run that was shown before this window was opened is no longer kept; analyze again.'),
+      message: 'The run that was shown before this window was opened is no longer kept; analyze again.',
     };
     const trouble = interrupted ?? (shown === undefined ? undefined : gone);
     if (trouble) this.analyses.say(trouble);
@@ -279,7 +279,7 @@ function factsOf(
   return {
     name: undefined,
     document: name === undefined || isWhole || file !== undefined ? name : `${name}, ${scopeInWords(about, undefined)}`,
-    excerpt: visible(text.slice(0, excerpt).trim()),
+    excerpt: visible(text.slice(0, excerpt).replaceAll(/\s+/g, ' ').trim()),
     model: { name: started?.model.name ?? '', identity },
     bos: started?.settings.bos,
     tokens: tokens?.tokens.length ?? 0,

@@ -80,26 +80,36 @@ export async function pickSeveral<T extends Choice>(
 }
 
 /**
- * As {@link pick}, of a list that grows while it is open: what is chosen in it stays where more arrives.
+ * As {@link pick}, of a list that grows while it is open: it begins at the current one, and what is chosen in it stays
+ * where more arrives.
  *
  * @param listed what there is by now, and whether that is all
  */
 export function pickGrowing<T extends Choice>(
   listed: () => Promise<{ readonly choices: readonly T[]; readonly isAll: boolean }>,
   onDidChange: vscode.Event<void>,
-  { title, searching }: { readonly title: string; readonly searching: string },
+  {
+    title,
+    searching,
+    isCurrent,
+  }: { readonly title: string; readonly searching: string; isCurrent(choice: T): boolean },
 ): Promise<T | undefined> {
   const box = vscode.window.createQuickPick<ReturnType<typeof item<T>>>();
   box.title = plain(title);
   box.matchOnDescription = true;
   box.matchOnDetail = true;
-  box.keepScrollPosition = true;
+  let isNew = true;
   const fill = async () => {
     const { choices, isAll } = await listed();
     const [active] = box.activeItems;
+    // Else the current one would not come into sight.
+    box.keepScrollPosition = !isNew;
     box.items = choices.map(item);
-    const same = active && box.items.find(({ label, detail }) => label === active.label && detail === active.detail);
+    const same = isNew
+      ? box.items.find(({ choice }) => isCurrent(choice))
+      : box.items.find(({ label, detail }) => label === active?.label && detail === active.detail);
     if (same) box.activeItems = [same];
+    isNew = false;
     box.busy = !isAll;
     box.placeholder = isAll ? '' : plain(searching);
   };
@@ -120,6 +130,12 @@ export function pickGrowing<T extends Choice>(
     box.show();
     fill().catch(reject);
   });
+}
+
+/** Asks before what cannot be undone; true for the action. */
+export async function confirmed(question: string, detail: string, action: string): Promise<boolean> {
+  const options = { modal: true, detail: plain(detail) };
+  return (await vscode.window.showWarningMessage(plain(question), options, action)) === action;
 }
 
 /** A name for something. Undefined when dismissed; empty where it is to have none. */

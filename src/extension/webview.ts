@@ -172,8 +172,7 @@ export function connect(webview: vscode.Webview, host: Host): vscode.Disposable 
 /** The answer to what a webview asks about the run. */
 export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply> {
   try {
-    if (query.type === 'weight')
-      throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('No file is shown.') });
+    if (query.type === 'weight') throw new SinkscopeError({ code: 'input', message: 'No file is shown.' });
     const value = query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.query(query);
     return { ok: true, value: compact(value) };
   } catch (error) {
@@ -185,17 +184,17 @@ export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply>
 async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   const file = run?.analysis.tokens?.picture?.file;
   if (file === undefined) {
-    throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('The run shown is about no picture.') });
+    throw new SinkscopeError({ code: 'input', message: 'The run shown is about no picture.' });
   }
   // What a file from elsewhere calls it is no file of this machine's.
   if (run?.file !== undefined) {
-    const message = vscode.l10n.t('A saved result has no picture in it; only its numbers are shown.');
+    const message = 'A saved result has no picture in it; only its numbers are shown.';
     throw new SinkscopeError({ code: 'input', message });
   }
   try {
     return await pictureToShow(Buffer.from(await vscode.workspace.fs.readFile(vscode.Uri.file(file))));
   } catch (error) {
-    const message = vscode.l10n.t('{0} can no longer be read; only its numbers are shown.', file);
+    const message = `${file} can no longer be read; only its numbers are shown.`;
     throw new SinkscopeError({ code: 'file', file, message }, { cause: error });
   }
 }

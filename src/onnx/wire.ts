@@ -91,7 +91,8 @@ export class WireReader {
       }
       if (end > span.end) {
         const truncated = end > this.source.size;
-        throw new WireError(`a part at byte ${start} says it has ${end - start} bytes and does not`, truncated);
+        const part = `the part that begins at byte ${grouped(start)} is to have ${grouped(end - start)} bytes`;
+        throw new WireError(`${part}, and ${truncated ? 'the file' : 'what holds it'} ends before`, truncated);
       }
       yield { number, type, start, end };
       position = end;

@@ -6,7 +6,7 @@ export const keys = {
   look: 'Control+Alt+F8',
 } as const;
 
-type Command = string | { readonly command: string; readonly args: string };
+type Command = string | { readonly command: string; readonly args: string | boolean };
 
 const run = (...commands: Command[]) => ({ command: 'runCommands', args: { commands } });
 
@@ -21,7 +21,7 @@ export const keybindings = (model: string) =>
       key: keys.empty.toLowerCase(),
       ...run(
         'sinkscope.clear',
-        'sinkscope.clearHistory',
+        { command: 'sinkscope.clearHistory', args: true },
         'sinkscope.unpinRun',
         'sinkscope.unwatchModel',
         { command: 'sinkscope.chooseModel', args: model },

@@ -48,6 +48,11 @@ describe('a run that stays', () => {
     await window.menuOf(named, 'Delete Run');
     await named.waitFor({ state: 'detached' });
     await window.inSideBar(/^b\.md, pinned/).waitFor();
+
+    // All at once, with what was pinned, goes only after a question.
+    await window.command('Sinkscope: Clear History');
+    await window.page.locator('.monaco-dialog-box').getByRole('button', { name: 'Delete' }).click();
+    await window.inSideBar(/^b\.md/).waitFor({ state: 'detached' });
   });
 
   test('is saved as a result that opens by a double click, without the model', async ({ enter }) => {

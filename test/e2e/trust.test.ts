@@ -26,6 +26,10 @@ describe('a folder that is not trusted', () => {
 
       await window.openFile('sample.md');
       await window.command('Sinkscope: Refresh Models');
+      // Where they would be looked for, it is said what they wait for.
+      await window.command('Sinkscope: Choose Model…');
+      await window.page.getByRole('option', { name: /Trust this folder, to see its models/ }).waitFor();
+      await window.page.keyboard.press('Escape');
       const panel = await window.analyze();
       expect(await panel.status.textContent()).toMatch(/^8 of 8 layers/);
       await window.page.getByRole('tab', { name: 'Sinkscope', exact: true }).click();

@@ -23,7 +23,7 @@ describe('runs that stay', () => {
     sinkscope = await api();
   });
   beforeEach(async () => {
-    await run('clearHistory');
+    await run('clearHistory', true);
     assert.deepEqual(await sinkscope.runs.list(), []);
   });
   afterEach(async () => {
@@ -92,10 +92,10 @@ describe('runs that stay', () => {
   });
 
   it('compare several selections, the first of which is pinned', async () => {
-    const editor = await open('Summer is warm.\nWinter is cold.\nRivers run to the sea.');
-    const line = (number: number) =>
-      new vscode.Selection(number, 0, number, editor.document.lineAt(number).text.length);
-    editor.selections = [line(1), line(0)];
+    const editor = await open('Summer is\nwarm.\nWinter is cold.\nRivers run to the sea.');
+    const lines = (from: number, to: number) =>
+      new vscode.Selection(from, 0, to, editor.document.lineAt(to).text.length);
+    editor.selections = [lines(2, 2), lines(0, 1)];
     await until(() => editor.selections.length === 2);
     await run('compareSelections');
     assert.equal(sinkscope.runs.pinned?.note.excerpt, 'Summer is warm.');

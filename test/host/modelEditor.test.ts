@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { copyFile, mkdir } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { ModelState } from '../../src/protocol.js';
-import { api, closeEditors, repositoryFile, until } from './support.js';
+import { api, closeEditors, inWorkspace, repositoryFile, until } from './support.js';
 
 describe('a model that is opened', () => {
   it('is described in an editor of its own, and a text is tried there', async () => {
@@ -28,5 +29,20 @@ describe('a model that is opened', () => {
     await vscode.commands.executeCommand('sinkscope.clear');
     await closeEditors();
     assert.equal(sinkscope.editors.open.size, 0);
+  });
+
+  it('is read again by itself when the data that it lacked is put beside it', async () => {
+    const sinkscope = await api();
+    const demo = (name: string) => repositoryFile('media', 'models', 'llama', name);
+    const folder = inWorkspace('lacking #1 100% ä').fsPath;
+    await mkdir(folder, { recursive: true });
+    const file = vscode.Uri.joinPath(vscode.Uri.file(folder), 'cached.onnx');
+    await copyFile(demo('model_cached.onnx'), file.fsPath);
+    await vscode.commands.executeCommand('vscode.open', file);
+    const about = (): ModelState['shown']['about'] | undefined => sinkscope.editors.open.get(file.fsPath)?.shown.about;
+    await until(() => about()?.status === 'failed');
+    await copyFile(demo('model.onnx'), vscode.Uri.joinPath(vscode.Uri.file(folder), 'model.onnx').fsPath);
+    await until(() => about()?.status === 'read');
+    await closeEditors();
   });
 });

@@ -144,6 +144,7 @@ describe('nextMark', () => {
     const prefixed = [token('<s>', 0, true), token('a', 0)];
     const first = placeMarks(analysisOf(prefixed, [2000, 1]), [undefined, { start: 5, end: 6 }], anySink, 'off', {});
     expect(nextMark(first, 9, true)).toBe(5);
+    expect(first.prefix?.marked).toBe(0);
     expect(nextMark(placeMarks(analysisOf(tokens, [1, 1, 1, 1]), tokens, anySink, 'off', {}), 0, false)).toBe(
       undefined,
     );
