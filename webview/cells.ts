@@ -199,11 +199,16 @@ function paintRowLabels(context: CanvasRenderingContext2D, viewport: Viewport, c
   context.textBaseline = 'middle';
   context.textAlign = 'right';
   const step = roundStep(labelHeight / viewport.cellHeight);
+  let free = 0;
   for (let row = 0; row < cells.rows; row += step) {
     const y = row * viewport.cellHeight - viewport.scrollTop + (viewport.cellHeight - 1) / 2;
     if (y < -1 || y > viewport.height - viewport.footer) continue;
+    // The first stands a little lower where its cell is low, and the next may have no room then.
+    const place = Math.max(6, y);
+    if (place < free) continue;
+    free = place + labelHeight - 1;
     const label = fitting(context, drawnLabel(cells.rowLabel(row)), viewport.gutter - 8);
-    context.fillText(label, viewport.gutter - 6, Math.max(6, y));
+    context.fillText(label, viewport.gutter - 6, place);
   }
 }
 

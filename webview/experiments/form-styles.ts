@@ -65,6 +65,12 @@ export const formStyles = css`
     height: 26px;
     margin-top: 1.4em;
   }
+  /* In one column there is no field beside it whose label it has to leave room for. */
+  @media (max-width: 430px) {
+    .switch {
+      margin-top: 0;
+    }
+  }
   .field vscode-button {
     width: 100%;
   }
