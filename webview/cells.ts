@@ -309,11 +309,12 @@ export function roundStep(step: number): number {
 /** Fonts of canvases seldom have the sign of a carriage return. */
 export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
 
+export const isNumber = (text: string): boolean => /^[+−]?[\d.,]+( [%×])?$/.test(text);
+
 /** A cell's text where there is room for it; of a number a part would be another number. */
 function whole(context: CanvasRenderingContext2D, text: string, room: number): string {
-  const isNumber = /^[+−]?[\d.,]+( [%×])?$/.test(text);
   const label = fitting(context, text, room);
-  return isNumber && label !== text ? '' : label;
+  return isNumber(text) && label !== text ? '' : label;
 }
 
 /** As much of a label as there is room for, in CSS pixels. */

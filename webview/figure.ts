@@ -52,7 +52,7 @@ export class Figure extends LitElement {
         display: flex;
         flex: 1;
         flex-wrap: wrap;
-        justify-content: space-between;
+        align-items: baseline;
         gap: 0 12px;
         line-height: 1.4;
         padding: 2px 0;

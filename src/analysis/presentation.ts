@@ -168,7 +168,8 @@ export function settingsLine(settings: readonly Setting[]): string {
 export function formatCell(value: CellValue, format: Format = 'number', number = formatNumber): string {
   if (value === null) return '';
   if (typeof value === 'string') return value;
-  if (typeof value === 'object') return value.map((one) => `${one.name} ${formatCell(one.value, format, number)}`).join(', ');
+  if (typeof value === 'object')
+    return value.map((one) => `${one.name} ${formatCell(one.value, format, number)}`).join(', ');
   switch (format) {
     case 'number':
       return number(value);

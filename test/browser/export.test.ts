@@ -91,3 +91,21 @@ it('puts a picture on the clipboard as PNG, for print, and has it saved where th
   await expect.poll(async () => (await said('save-file')).length).toBe(1);
   expect((await said('save-file'))[0]).toMatchObject({ name: 'layer-profile', kind: 'png' });
 });
+
+it('draws what is painted for print too: a surface in the colours that its legend has', async () => {
+  const { page, said } = await open({ theme: 'dark' });
+  const view = page.locator('sinkscope-magnitudes');
+  await view.scrollIntoViewIfNeeded();
+  await view.locator('sinkscope-legend').waitFor();
+  await view.locator('summary').click();
+  await view.getByRole('button', { name: 'Picture as PNG …' }).click();
+  await expect.poll(async () => (await said('save-file')).length).toBe(1);
+  const bytes = await page.evaluate(() =>
+    window.harness.messages.flatMap((message) => (message.type === 'save-file' ? [...message.bytes] : [])),
+  );
+  const { data } = PNG.sync.read(Buffer.from(bytes));
+  let dark = 0;
+  for (let at = 0; at < data.length; at += 4)
+    if ((data[at] ?? 0) + (data[at + 1] ?? 0) + (data[at + 2] ?? 0) < 200) dark++;
+  expect(dark / (data.length / 4)).toBeLessThan(0.05);
+});

@@ -22,6 +22,9 @@ export const formStyles = css`
     box-sizing: border-box;
     height: 26px;
   }
+  vscode-button[appearance='secondary'] {
+    --button-border: var(--second-border);
+  }
   .fields {
     display: grid;
     grid-template-columns: repeat(auto-fill, minmax(min(190px, 100%), 1fr));

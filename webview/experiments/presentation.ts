@@ -194,7 +194,7 @@ export class PresentationView extends LitElement {
 
 /** What the numbers of a picture are, and what lies along its sides. */
 function noteOf(part: Part): string {
-  if (part.kind === 'heatmap') return `${part.value.name} · ${part.rows.name} down, ${part.columns.name} across`;
+  if (part.kind === 'heatmap') return `${part.value.name} · ${part.rows.name}s down, ${part.columns.name}s across`;
   return 'value' in part ? part.value.name : 'y' in part ? part.y.name : '';
 }
 

@@ -47,6 +47,7 @@ export class MagnitudesView extends View {
         color: var(--muted);
       }
       vscode-button {
+        --button-border: var(--second-border);
         vertical-align: middle;
         margin-inline-start: 6px;
       }
@@ -119,7 +120,7 @@ export class MagnitudesView extends View {
 
   #picture(flat: boolean, theme: Theme): DrawnPicture {
     if (flat && this.grid) return this.grid.picture(theme);
-    return paintedSvg(this.surface?.picture() ?? document.createElement('canvas'));
+    return paintedSvg(this.surface?.picture(theme) ?? document.createElement('canvas'));
   }
 
   #note({ pool, rowAxis }: HeightField): string {
