@@ -22,11 +22,14 @@ export interface CellsRoom {
 
 /** Room of a page's width for cells whose texts are read; more of them stand in bands below one another. */
 const bandWidth = 1000;
+/** More of them would be a picture that nobody reads: cells are narrow then, and without texts. */
+const mostBands = 10;
 
 export function cellsSvg(cells: Cells, room: CellsRoom, theme: Theme): DrawnPicture {
   const { rows, columns } = cells;
   if (rows === 0 || columns === 0) return { svg: '', width: 0, height: 0 };
-  const most = room.cell === undefined ? columns : Math.floor(bandWidth / room.cell);
+  const most = room.cell === undefined ? 0 : Math.floor(bandWidth / room.cell);
+  if (columns > mostBands * most) return bandSvg(cells, { ...room, cell: undefined }, theme);
   if (columns <= most) return bandSvg(cells, room, theme);
   const bands = Array.from({ length: Math.ceil(columns / most) }, (_, i) =>
     bandSvg(columnsOf(cells, i * most, Math.min(columns, (i + 1) * most)), room, theme),

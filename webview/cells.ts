@@ -309,6 +309,7 @@ export function roundStep(step: number): number {
 /** Fonts of canvases seldom have the sign of a carriage return. */
 export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
 
+/** Whether a cell's text is a number, which is told whole or not at all. */
 export const isNumber = (text: string): boolean => /^[+−]?[\d.,]+( [%×])?$/.test(text);
 
 /** A cell's text where there is room for it; of a number a part would be another number. */

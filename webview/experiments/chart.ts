@@ -233,7 +233,7 @@ function frameOf(width: number, height: number, { muted, font }: Theme) {
   return { width, height, marginBottom: 30, style };
 }
 
-/** CSS pixels of a letter's height by which Plot reckons how much stands in a line, where letters are wide. */
+/** CSS pixels that the height of a letter is taken for, by which Plot reckons what a line holds: some fonts are wide. */
 const widestLetter = 12.5;
 
 /** Of ticks of a logarithmic scale across so many CSS pixels those whose numbers run into no other. */
