@@ -1,5 +1,6 @@
 /** A grid of cells as SVG: the same colours, marks and labels as on the canvas, all of it, with room for the labels. */
-import { type Cells, type Mark, roundStep } from './cells.js';
+import { greatest } from '../src/statistics/numbers.js';
+import { type Cells, isNumber, type Mark, roundStep } from './cells.js';
 import type { DrawnPicture, KeyEntry } from './picture.js';
 import { escaped, rounded, svgText, textWidth } from './svg.js';
 import { rampStep, type Theme, toneAt } from './theme.js';
@@ -15,12 +16,60 @@ export interface CellsRoom {
   readonly width: number;
   readonly height: number;
   readonly square?: boolean;
+  /** Width of a cell whose text has to be read. */
+  readonly cell?: number | undefined;
 }
+
+/** Room of a page's width for cells whose texts are read; more of them stand in bands below one another. */
+const bandWidth = 1000;
+/** More of them would be a picture that nobody reads: cells are narrow then, and without texts. */
+const mostBands = 10;
 
 export function cellsSvg(cells: Cells, room: CellsRoom, theme: Theme): DrawnPicture {
   const { rows, columns } = cells;
   if (rows === 0 || columns === 0) return { svg: '', width: 0, height: 0 };
-  const wide = Math.min(44, Math.max(room.width / columns, columns <= 160 ? labelHeight : 1));
+  const most = room.cell === undefined ? 0 : Math.floor(bandWidth / room.cell);
+  if (columns > mostBands * most) return bandSvg(cells, { ...room, cell: undefined }, theme);
+  if (columns <= most) return bandSvg(cells, room, theme);
+  const bands = Array.from({ length: Math.ceil(columns / most) }, (_, i) =>
+    bandSvg(columnsOf(cells, i * most, Math.min(columns, (i + 1) * most)), room, theme),
+  );
+  let height = 0;
+  const placed = bands.map((band) => {
+    const svg = `<g transform="translate(0 ${rounded(height)})">${band.svg}</g>`;
+    height += band.height + 10;
+    return svg;
+  });
+  return {
+    svg: placed.join(''),
+    width: greatest(bands.map(({ width }) => width)),
+    height,
+    key: keyOf(cells.marks, theme),
+  };
+}
+
+/** Some of the columns, `to` left out. */
+function columnsOf(cells: Cells, from: number, to: number): Cells {
+  const { rows, columns, shades, marks, columnLabel, text } = cells;
+  const wide = to - from;
+  return {
+    ...cells,
+    columns: wide,
+    shades: Float32Array.from(
+      { length: rows * wide },
+      (_, at) => shades[Math.floor(at / wide) * columns + from + (at % wide)] ?? Number.NaN,
+    ),
+    marks: marks.flatMap((mark) =>
+      mark.column >= from && mark.column < to ? [{ ...mark, column: mark.column - from }] : [],
+    ),
+    columnLabel: columnLabel && ((column) => columnLabel(from + column)),
+    text: text && ((row, column) => text(row, from + column)),
+  };
+}
+
+function bandSvg(cells: Cells, room: CellsRoom, theme: Theme): DrawnPicture {
+  const { rows, columns } = cells;
+  const wide = room.cell ?? Math.min(44, Math.max(room.width / columns, columns <= 160 ? labelHeight : 1));
   const side = room.square ? Math.min(16, Math.max(room.width / columns, rows <= 64 ? labelHeight : 0.5)) : wide;
   const tall = room.square ? side : Math.min(16, Math.max(room.height / rows, rows <= 64 ? labelHeight : 1));
   const grid = { left: gutterOf(cells), wide: room.square ? side : wide, tall };
@@ -65,7 +114,9 @@ function shapesOf({ rows, columns, shades, ramp, text }: Cells, { left, wide, ta
       paths.set(step, path);
       if (text === undefined || wide < 34) continue;
       const fill = toneAt(theme.ramps[ramp], shade).text;
-      texts.push(svgText(x + w / 2, y + tall / 2 + 3.5, text(row, column), { size: 10, fill, anchor: 'middle' }));
+      const whole = text(row, column);
+      const said = isNumber(whole) ? whole : shortened(whole, w - 4, 10);
+      texts.push(svgText(x + w / 2, y + tall / 2 + 3.5, said, { size: 10, fill, anchor: 'middle' }));
     }
   }
   const tone = (step: number) => escaped(toneAt(theme.ramps[ramp], step / 255).color);
@@ -137,9 +188,9 @@ function columnLabels({ columns, columnLabel }: Cells, { left, wide }: Grid, top
   return { svg: svg.join(''), height: upright ? 18 : longest + 12 };
 }
 
-function shortened(label: string): string {
-  if (textWidth(label) <= longestLabel) return label;
+function shortened(label: string, room = longestLabel, size = 11): string {
+  if (textWidth(label, size) <= room) return label;
   const signs = [...label];
-  while (signs.length > 1 && textWidth(`${signs.join('')}…`) > longestLabel) signs.pop();
+  while (signs.length > 1 && textWidth(`${signs.join('')}…`, size) > room) signs.pop();
   return `${signs.join('')}…`;
 }

@@ -199,11 +199,16 @@ function paintRowLabels(context: CanvasRenderingContext2D, viewport: Viewport, c
   context.textBaseline = 'middle';
   context.textAlign = 'right';
   const step = roundStep(labelHeight / viewport.cellHeight);
+  let free = 0;
   for (let row = 0; row < cells.rows; row += step) {
     const y = row * viewport.cellHeight - viewport.scrollTop + (viewport.cellHeight - 1) / 2;
     if (y < -1 || y > viewport.height - viewport.footer) continue;
+    // The first stands a little lower where its cell is low, and the next may have no room then.
+    const place = Math.max(6, y);
+    if (place < free) continue;
+    free = place + labelHeight - 1;
     const label = fitting(context, drawnLabel(cells.rowLabel(row)), viewport.gutter - 8);
-    context.fillText(label, viewport.gutter - 6, Math.max(6, y));
+    context.fillText(label, viewport.gutter - 6, place);
   }
 }
 
@@ -304,11 +309,13 @@ export function roundStep(step: number): number {
 /** Fonts of canvases seldom have the sign of a carriage return. */
 export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
 
+/** Whether a cell's text is a number, which is told whole or not at all. */
+export const isNumber = (text: string): boolean => /^[+−]?[\d.,]+( [%×])?$/.test(text);
+
 /** A cell's text where there is room for it; of a number a part would be another number. */
 function whole(context: CanvasRenderingContext2D, text: string, room: number): string {
-  const isNumber = /^[+−]?[\d.,]+( [%×])?$/.test(text);
   const label = fitting(context, text, room);
-  return isNumber && label !== text ? '' : label;
+  return isNumber(text) && label !== text ? '' : label;
 }
 
 /** As much of a label as there is room for, in CSS pixels. */

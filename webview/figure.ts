@@ -6,7 +6,7 @@ import { html } from './html.js';
 import { verb } from './icon.js';
 import type { DrawnPicture, Wanted } from './picture.js';
 import { quietButtonStyles } from './styles.js';
-import { inTerms, termStyles } from './terms.js';
+import { inTerms, termStyles, unbroken } from './terms.js';
 import './table.js';
 import { csvBytes, type TableData } from './tabled.js';
 import type { Theme } from './theme.js';
@@ -52,7 +52,7 @@ export class Figure extends LitElement {
         display: flex;
         flex: 1;
         flex-wrap: wrap;
-        justify-content: space-between;
+        align-items: baseline;
         gap: 0 12px;
         line-height: 1.4;
         padding: 2px 0;
@@ -117,8 +117,16 @@ export class Figure extends LitElement {
           flex-wrap: wrap;
           gap: 0 12px;
         }
+        /* What the numbers are has a line of its own, under the heading and what can be done. */
         header div {
-          flex-basis: 60%;
+          display: contents;
+        }
+        h2 {
+          flex: 1 1 55%;
+        }
+        .note {
+          order: 1;
+          flex-basis: 100%;
         }
         .actions {
           /* At the right in a line of their own too: the menu opens to the left. */
@@ -127,6 +135,11 @@ export class Figure extends LitElement {
           justify-content: end;
           height: auto;
           white-space: normal;
+        }
+        ::slotted(span) {
+          display: inline-flex;
+          flex-wrap: wrap;
+          justify-content: end;
         }
       }
     `,
@@ -148,7 +161,7 @@ export class Figure extends LitElement {
       <section role="group" aria-labelledby="heading">
         <header>
           <div>
-            <h2 id="heading">${this.heading}</h2>
+            <h2 id="heading">${unbroken(this.heading)}</h2>
             <span class="note">${inTerms(this.note)}</span>
           </div>
           <span class="actions">

@@ -39,6 +39,8 @@ export interface CellSize {
 export type CellEvent = CustomEvent<Cell>;
 
 const largestCell = 160;
+/** Narrower cells have no room for their texts. */
+const readable = 34;
 /** Of row labels, in CSS pixels. */
 const largestGutter = 120;
 
@@ -148,8 +150,9 @@ export class Grid extends LitElement {
 
   /** The whole grid with its labels. */
   picture(theme: Theme): DrawnPicture {
-    const { square = false } = this.size;
-    return cellsSvg(this.cells, { width: square ? 480 : 640, height: square ? 480 : 400, square }, theme);
+    const { square = false, width } = this.size;
+    const cell = width[0] >= readable ? width[0] : undefined;
+    return cellsSvg(this.cells, { width: square ? 480 : 640, height: square ? 480 : 400, square, cell }, theme);
   }
 
   /** Middle of a cell, in CSS pixels from the canvas's top left. */

@@ -10,11 +10,8 @@ export function ratioAt(statistics: HiddenStatistics | undefined, token: number)
 /** Mean attention α, or a single attention weight: `0.74`. */
 export const formatWeight = (weight: number): string => (Number.isFinite(weight) ? weight.toFixed(2) : '–');
 
-/** A single attention weight in three digits, however small it is: `0.00217`, `3.1e−9`. */
-export function exactWeight(weight: number): string {
-  if (!Number.isFinite(weight)) return '–';
-  return weight === 0 || Math.abs(weight) >= 1e-6 ? formatNumber(weight) : weight.toExponential(1).replace('-', '−');
-}
+/** A single attention weight in three digits, however small it is: `0.00217`, `3.14e−9`. */
+export const exactWeight = (weight: number): string => (Number.isFinite(weight) ? formatNumber(weight) : '–');
 
 /** A probability: `31.0 %`, `0.42 %`. */
 export function formatPercent(probability: number): string {

@@ -1,11 +1,12 @@
 /** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { formatNumber } from '../src/analysis/format.js';
+import { formatAligned, formatNumber } from '../src/analysis/format.js';
 import { formatCell } from '../src/analysis/presentation.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
 import type { DrawnCell, TableData } from './tabled.js';
+import { unbroken } from './terms.js';
 
 export type { TableData };
 
@@ -31,6 +32,7 @@ export class Table extends LitElement {
       }
       table {
         width: var(--table-width, auto);
+        table-layout: var(--table-layout, auto);
         border-collapse: collapse;
         font-variant-numeric: tabular-nums;
         white-space: nowrap;
@@ -198,6 +200,7 @@ export class Table extends LitElement {
     const pages = Math.max(1, Math.ceil(data.rows / pageLength));
     const page = Math.min(this.page, pages - 1);
     const rows = this.#rows().slice(page * pageLength, (page + 1) * pageLength);
+    const numbers = this.#numbers(rows);
     return html`
       <div class="scroller" tabindex="0" role="group" aria-label=${data.caption}>
         <table class=${data.drawn ? 'drawn' : ''}>
@@ -205,7 +208,7 @@ export class Table extends LitElement {
           <thead>
             <tr>${data.columns.map(({ name }, column) => this.#header(name, column))}</tr>
           </thead>
-          <tbody>${rows.map((row) => this.#row(row))}</tbody>
+          <tbody>${rows.map((row) => this.#row(row, numbers))}</tbody>
         </table>
       </div>
       ${pages === 1 ? nothing : this.#pager(page, pages)}
@@ -224,7 +227,7 @@ export class Table extends LitElement {
 
   #header(name: string, column: number) {
     const kind = `${this.#kind(column)}${name.length > longest ? ' long' : ''}`;
-    if (this.data.order === undefined) return html`<th scope="col" class=${kind}>${name}</th>`;
+    if (this.data.order === undefined) return html`<th scope="col" class=${kind}>${unbroken(name)}</th>`;
     const direction = this.sorted?.column === column ? this.sorted.direction : undefined;
     const said = direction === undefined ? 'none' : direction === 1 ? 'ascending' : 'descending';
     const arrow = direction === undefined ? '' : direction === 1 ? ' ↑' : ' ↓';
@@ -233,7 +236,7 @@ export class Table extends LitElement {
         @click=${() => {
           this.sorted = { column, direction: direction === -1 ? 1 : -1 };
         }}
-      >${name}${arrow}</button>
+      >${unbroken(name)}${arrow}</button>
     </th>`;
   }
 
@@ -241,12 +244,21 @@ export class Table extends LitElement {
     return this.data.words?.[column] ? 'words' : '';
   }
 
-  #row(row: number) {
+  /** By column how its numbers are written: whole ones as they are, others so that their digits stand below one another. */
+  #numbers(rows: readonly number[]) {
+    const isWhole = this.data.columns.map(() => true);
+    for (const row of rows)
+      for (const [column, value] of this.data.cells(row).entries())
+        if (typeof value === 'number' && !Number.isInteger(value)) isWhole[column] = false;
+    return isWhole.map((whole) => (whole ? formatNumber : formatAligned));
+  }
+
+  #row(row: number, numbers: readonly (typeof formatNumber)[]) {
     const { data } = this;
     const selectable = data.selectable === true;
     const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
     const values = data.cells(row);
-    const [first, ...others] = data.columns.map(({ format }, i) => formatCell(values[i] ?? null, format));
+    const [first, ...others] = data.columns.map(({ format }, i) => formatCell(values[i] ?? null, format, numbers[i]));
     const drawn = data.drawn?.(row) ?? [];
     return html`<tr
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"

@@ -47,7 +47,7 @@ export function dataOf({ heading, columns, rows, layers }: TablePart, selected?:
     caption: heading,
     captioned: true,
     columns,
-    words: columns.map(({ format }, column) => format === 'words' || rows.some((row) => Array.isArray(row[column]))),
+    words: columns.map(({ format }, column) => format === 'words' || isWords(rows.map((row) => row[column] ?? null))),
     rows: rows.length,
     cells: (row) => rows[row] ?? [],
     order: numeric.some(Boolean) ? order : undefined,
@@ -57,6 +57,12 @@ export function dataOf({ heading, columns, rows, layers }: TablePart, selected?:
     ...(layers && { selectable: true }),
     ...(chosen >= 0 && { selected: chosen }),
   };
+}
+
+/** Whether a column is read and not compared by size: lists, and texts without a number among them that do not all begin as one. */
+function isWords(cells: readonly CellValue[]): boolean {
+  if (cells.some((cell) => typeof cell === 'number')) return false;
+  return cells.some((cell) => (typeof cell === 'string' ? !/^([+−<≥]?\s?\d|–?$)/.test(cell) : cell !== null));
 }
 
 type TableColumn = TablePart['columns'][number];

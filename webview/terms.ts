@@ -15,6 +15,9 @@ export const termStyles = css`
 
 /** A text in which each term says on hover what it means, the first time that it is used. */
 export const inTerms = (text: string) =>
-  withTerms(text).map((piece) =>
+  withTerms(unbroken(text)).map((piece) =>
     typeof piece === 'string' ? visible(piece) : html`<abbr title=${piece.meaning}>${piece.name}</abbr>`,
   );
+
+/** A text to be broken into lines, but not between a number and its sign: `341 ×`, `28.4 %`, `≥ 1,000`, `÷ median`. */
+export const unbroken = (text: string): string => text.replace(/(?<=\d) (?=%)| (?=×)|(?<=[≥≤<>÷]) /g, '\u00a0');

@@ -1,9 +1,17 @@
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
 
-/** A number as it is shown everywhere: three significant digits, all digits before the point, thousands set off. */
+/** Below this a number is written with a power of ten: nobody counts so many noughts. */
+const tiny = 1e-5;
+const isTiny = (value: number) => value !== 0 && Math.abs(value) < tiny;
+
+/**
+ * A number as it is shown everywhere: three significant digits, all digits before the point, thousands set off; a tiny one
+ * as `5.82e−7`.
+ */
 export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
+  if (isTiny(value)) return Number(value.toPrecision(3)).toExponential().replaceAll('-', '−');
   const text = (Math.abs(value) >= 100 ? whole : short).format(Math.abs(value));
   return value < 0 ? `−${text}` : text;
 }
@@ -12,6 +20,7 @@ const three = new Intl.NumberFormat('en-US', { minimumSignificantDigits: 3, maxi
 
 /** As {@link formatNumber}, with each of the three digits, where numbers stand below one another: `3.50`, `81.0`, `0`. */
 export function formatAligned(value: number): string {
+  if (isTiny(value)) return value.toExponential(2).replaceAll('-', '−');
   const isShort = value !== 0 && Math.abs(value) < 100;
   return isShort ? three.format(value).replace('-', '−') : formatNumber(value);
 }
@@ -32,8 +41,8 @@ export function formatSigned(value: number): string {
 }
 
 /** An activation: with its sign, since the sign is part of what stays constant. `+2,084`, `−173`. */
-export function formatValue(value: number): string {
-  return value > 0 ? `+${formatNumber(value)}` : formatNumber(value);
+export function formatValue(value: number, number = formatNumber): string {
+  return value > 0 ? `+${number(value)}` : number(value);
 }
 
 /** Multiples of the median: `2,298 ×`. */

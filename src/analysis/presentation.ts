@@ -160,16 +160,21 @@ export function settingsLine(settings: readonly Setting[]): string {
   return settings.map(({ name, value }) => `${name} ${value}`.trim()).join(' · ');
 }
 
-/** A cell as it is shown. */
-export function formatCell(value: CellValue, format: Format = 'number'): string {
+/**
+ * A cell as it is shown.
+ *
+ * @param number how plain numbers and activations are written: `formatAligned` where they stand below one another
+ */
+export function formatCell(value: CellValue, format: Format = 'number', number = formatNumber): string {
   if (value === null) return '';
   if (typeof value === 'string') return value;
-  if (typeof value === 'object') return value.map((one) => `${one.name} ${formatCell(one.value, format)}`).join(', ');
+  if (typeof value === 'object')
+    return value.map((one) => `${one.name} ${formatCell(one.value, format, number)}`).join(', ');
   switch (format) {
     case 'number':
-      return formatNumber(value);
+      return number(value);
     case 'value':
-      return formatValue(value);
+      return formatValue(value, number);
     case 'ratio':
       return `${formatAligned(value)} ×`;
     case 'share':

@@ -326,6 +326,53 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
   );
 });
 
+it('has its heatmap of words in print as it is on screen: each cell says its word, in bands that a page holds', async () => {
+  const { page, said } = await openExperiments({ experiments: 'lens' });
+  const figure = page.locator('sinkscope-figure').first();
+  await figure.locator('summary').click();
+  await figure.getByRole('button', { name: 'Picture as SVG …' }).click();
+  await expect.poll(async () => (await said('save-file')).length).toBe(1);
+  const svg = await page.evaluate(() =>
+    window.harness.messages
+      .flatMap((message) => (message.type === 'save-file' ? [new TextDecoder().decode(message.bytes)] : []))
+      .join(''),
+  );
+  const [, width] = /^<svg [^>]*width="(\d+)"/.exec(svg) ?? [];
+  expect(Number(width)).toBeLessThan(1200);
+  // What layer 8 makes of the first and of the last token but four, and the column that each stands in.
+  for (const words of ['>#<', '>·burni…<', '>⟨bos⟩<', '>·another<', '>layers down, tokens across'])
+    expect(svg).toContain(words.replace('>layer', 'layer'));
+});
+
+it('has whole names beside bars in a narrow panel, words at the left and digits below one another', async () => {
+  const { page } = await openExperiments({ experiments: 'streaming', width: 320 });
+  const plots = page.locator('sinkscope-chart svg');
+  await expect.poll(() => plots.count()).toBe(2);
+  const beyond = () =>
+    plots.evaluateAll((all) =>
+      all.flatMap((plot) => {
+        const { left } = plot.getBoundingClientRect();
+        const names = [...plot.querySelectorAll('text')];
+        return names.filter((name) => name.getBoundingClientRect().left < left - 1).map((name) => name.textContent);
+      }),
+    );
+  await expect.poll(beyond).toEqual([]);
+  await page.evaluate(async () => {
+    const { runs } = await (await fetch('runs/experiments.json')).json();
+    const shown = runs.filter((run: { experiment: string }) => ['doctor', 'cancelling'].includes(run.experiment));
+    window.harness.post({ type: 'experiments', message: { kind: 'runs', runs: shown } });
+  });
+  const part = page
+    .locator('sinkscope-figure')
+    .filter({ hasText: 'What is added, by part' })
+    .locator('tbody td')
+    .first();
+  await expect.poll(() => part.innerText()).toBe('attention');
+  expect(await part.evaluate((cell) => getComputedStyle(cell).textAlign)).toBe('left');
+  const lost = page.locator('sinkscope-figure').filter({ hasText: 'Block by block' }).locator('tbody tr');
+  await expect.poll(() => lost.nth(4).locator('td').nth(2).innerText()).toBe('0.310');
+});
+
 it('keeps within a narrow panel', async () => {
   const { page } = await openExperiments({ width: 420 });
   await page.locator('sinkscope-chart svg').first().waitFor();

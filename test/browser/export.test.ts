@@ -91,3 +91,26 @@ it('puts a picture on the clipboard as PNG, for print, and has it saved where th
   await expect.poll(async () => (await said('save-file')).length).toBe(1);
   expect((await said('save-file'))[0]).toMatchObject({ name: 'layer-profile', kind: 'png' });
 });
+
+it('draws what is painted for print too: a surface in the colours that its legend has', async () => {
+  const { page, said } = await open({ theme: 'dark', width: 600 });
+  const view = page.locator('sinkscope-magnitudes');
+  await view.scrollIntoViewIfNeeded();
+  await view.locator('sinkscope-legend').waitFor();
+  await view.locator('summary').click();
+  await view.getByRole('button', { name: 'Picture as SVG …' }).click();
+  await expect.poll(async () => (await said('save-file')).length).toBe(1);
+  const dark = await page.evaluate(async () => {
+    const saved = window.harness.messages.find((message) => message.type === 'save-file');
+    const image = new Image();
+    image.src = URL.createObjectURL(new Blob([saved?.bytes.slice() ?? ''], { type: 'image/svg+xml' }));
+    await image.decode();
+    const [width, height] = [60, 40];
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    context?.drawImage(image, 0, 0, width, height);
+    const { data = [] } = context?.getImageData(0, 0, width, height) ?? {};
+    return Array.from({ length: width * height }, (_, at) => data[4 * at] ?? 0).filter((red) => red < 100).length;
+  });
+  // Of 2,400 points, where a page of this theme would be dark in most.
+  expect(dark).toBeLessThan(120);
+});

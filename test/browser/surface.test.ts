@@ -26,7 +26,7 @@ const topOf = (page: Page, row: number, column: number) =>
 /** How many pixels of the surface itself are painted. */
 const painted = (page: Page) =>
   page.locator('sinkscope-surface').evaluate((surface) => {
-    (surface as Surface).picture();
+    (surface as Surface).picture((surface as Surface).theme);
     const source = surface.shadowRoot?.querySelector<HTMLCanvasElement>('canvas.surface');
     const copy = document.createElement('canvas');
     if (!source) return -1;

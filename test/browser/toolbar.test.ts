@@ -66,3 +66,15 @@ describe('the toolbar', () => {
     await expect.poll(() => options.allInnerTexts()).toEqual(['m (Bundled)', 'm (Workspace)', 'm (Settings)']);
   });
 });
+
+it('opens its menu within a narrow panel, wherever the button has come to stand', async () => {
+  // With a list of streams as well the button stands first in a row.
+  const { page } = await open({ run: 'decoder', width: 320 });
+  const menu = page.getByTestId('export');
+  await menu.locator('summary').click();
+  const { x = -1, width = 0 } = (await menu.locator('ul').boundingBox()) ?? {};
+  expect(x).toBeGreaterThanOrEqual(0);
+  expect(x + width).toBeLessThanOrEqual(320);
+  await menu.getByRole('button', { name: 'Report' }).click();
+  await expect.poll(() => menu.locator('ul').isVisible()).toBe(false);
+});

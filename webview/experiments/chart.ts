@@ -1,5 +1,5 @@
 /** Bars and lines of a presentation, drawn by Observable Plot in the theme's colours. */
-import { areaY, barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
+import { areaY, axisY, barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
 import { css, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
@@ -8,7 +8,7 @@ import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
 import { type EndLabel, endLabels, logAxis, PlotPlace, pictureWidth, roomFor } from '../plot.js';
-import { logTicks } from '../scale.js';
+import { apart, logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 
@@ -77,11 +77,14 @@ export class Chart extends LitElement {
       : ([low - (low < start ? room : 0), high + room] as const);
     const ticks = log ? logTicks(...domain) : 4;
     const names = bars.map(({ name }) => name);
+    const margins = { left: Math.min(width / 2, roomFor(names, theme) + 4), right: 74 };
+    // Names that are longer than half of the room are told in two lines: their ends are what tells them apart.
+    const isLong = roomFor(names, theme) + 4 > margins.left;
     return plot({
-      ...frameOf(width, bars.length * 22 + 36, theme),
+      ...frameOf(width, bars.length * (isLong ? 32 : 22) + 36, theme),
       marginTop: 6,
-      marginLeft: Math.min(width / 2, roomFor(names, theme) + 4),
-      marginRight: 74,
+      marginLeft: margins.left,
+      marginRight: margins.right,
       x: {
         type: log ? 'log' : 'linear',
         domain,
@@ -91,10 +94,13 @@ export class Chart extends LitElement {
         label: null,
         ...(log && { axis: null }),
       },
-      y: { domain: names, tickSize: 0, label: null },
+      y: { domain: names, axis: null },
       marks: [
         gridX({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
-        typeof ticks === 'number' ? null : logAxis('x', ticks, formatNumber, 'log scale'),
+        typeof ticks === 'number'
+          ? null
+          : logAxis('x', called(ticks, domain, width - margins.left - margins.right, theme), formatNumber, 'log scale'),
+        axisY({ tickSize: 0, label: null, ...(isLong && { lineWidth: (margins.left - 12) / widestLetter }) }),
         barX(shown, {
           x1: () => start,
           x2: 'value',
@@ -155,7 +161,9 @@ export class Chart extends LitElement {
     const ticks = domain ? logTicks(...domain) : 4;
     const said = (value: number) => formatTick(value, y.format === 'fixed' ? 'number' : y.format);
     return plot({
-      ...frameOf(width, 200, theme),
+      ...frameOf(width, 206, theme),
+      // Room for the name of the axis under its ticks.
+      marginBottom: 36,
       marginLeft: 56,
       marginRight: Math.max(
         16,
@@ -223,6 +231,16 @@ export class Chart extends LitElement {
 function frameOf(width: number, height: number, { muted, font }: Theme) {
   const style = { background: 'none', color: muted, fontFamily: font, fontSize: '11px' };
   return { width, height, marginBottom: 30, style };
+}
+
+/** CSS pixels that the height of a letter is taken for, by which Plot reckons what a line holds: some fonts are wide. */
+const widestLetter = 12.5;
+
+/** Of ticks of a logarithmic scale across so many CSS pixels those whose numbers run into no other. */
+function called(ticks: readonly number[], [low, high]: readonly [number, number], room: number, theme: Theme) {
+  const at = (tick: number) => (room * Math.log(tick / low)) / Math.log(high / low);
+  const places = ticks.map((tick) => ({ tick, x: at(tick), half: roomFor([formatNumber(tick)], theme) / 2 }));
+  return apart(places).map(({ tick }) => tick);
 }
 
 /** Each round of dashes begins with another colour, so that no two lines are alike before there are as many as both allow. */

@@ -22,6 +22,9 @@ export const formStyles = css`
     box-sizing: border-box;
     height: 26px;
   }
+  vscode-button[appearance='secondary'] {
+    --button-border: var(--second-border);
+  }
   .fields {
     display: grid;
     grid-template-columns: repeat(auto-fill, minmax(min(190px, 100%), 1fr));
@@ -64,6 +67,12 @@ export const formStyles = css`
   .switch {
     height: 26px;
     margin-top: 1.4em;
+  }
+  /* In one column there is no field beside it whose label it has to leave room for. */
+  @media (max-width: 430px) {
+    .switch {
+      margin-top: 0;
+    }
   }
   .field vscode-button {
     width: 100%;

@@ -19,6 +19,7 @@ import '../legend.js';
 import type { DrawnPicture } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
 import { dataOf } from '../tabled.js';
+import { unbroken } from '../terms.js';
 import type { Theme } from '../theme.js';
 import './chart.js';
 import { html } from '../html.js';
@@ -89,22 +90,21 @@ export class PresentationView extends LitElement {
   override render() {
     const { sentence, settings, warnings, parts } = this.presentation;
     return html`
-      <p class="sentence">${sentence}</p>
-      <p class="settings">${settingsLine(settings)}</p>
-      ${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
+      <p class="sentence">${unbroken(sentence)}</p>
+      <p class="settings">${unbroken(settingsLine(settings))}</p>
+      ${warnings.map((warning) => html`<p class="warning">${unbroken(warning)}</p>`)}
       <div class="parts" @table-toggled=${this.#onTable}>${parts.map((part, index) => this.#part(part, index))}</div>
     `;
   }
 
   #part(part: Part, index: number): TemplateResult {
     const name = `${this.name}-${index + 1}`;
-    const note = 'value' in part ? part.value.name : 'y' in part ? part.y.name : '';
     const drawn = part.kind !== 'table' && part.kind !== 'text';
     return html`<sinkscope-figure
       class=${isWide(part) ? 'wide' : ''}
       name=${name}
       heading=${part.heading}
-      note=${note}
+      note=${noteOf(part)}
       .table=${drawn ? () => dataOf(tableOf(part)) : undefined}
       .rows=${part.kind === 'text' ? undefined : () => dataOf(tableOf(part))}
       .picture=${drawn ? (theme: Theme) => this.#picture(name, part, theme) : undefined}
@@ -190,6 +190,12 @@ export class PresentationView extends LitElement {
     const { name, open } = event.detail;
     this.tables = new Set(open ? [...this.tables, name] : [...this.tables].filter((one) => one !== name));
   }
+}
+
+/** What the numbers of a picture are, and what lies along its sides. */
+function noteOf(part: Part): string {
+  if (part.kind === 'heatmap') return `${part.value.name} · ${part.rows.name}s down, ${part.columns.name}s across`;
+  return 'value' in part ? part.value.name : 'y' in part ? part.y.name : '';
 }
 
 const placeOf = ({ leads }: Axis, index: number): Selection => {

@@ -4,13 +4,14 @@ import { layerName } from '../../src/analysis/label.js';
 import type { Inspection } from '../../src/engine/contract/inspection.js';
 import { html } from '../html.js';
 import type { TableData } from '../table.js';
+import { unbroken } from '../terms.js';
 import { blockInWords, type DrawnFact, formatBytes, type ModelDrawing } from './drawing.js';
 
 /** @param long whether values are as long as names of tensors */
 export const factList = (rows: readonly DrawnFact[], long = false) =>
   html`<dl class="facts ${long ? 'long' : ''}">${rows.map(
     ({ name, value, doubt, long }) =>
-      html`<div class=${long ? 'all' : ''}><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${value}</dd></div>`,
+      html`<div class=${long ? 'all' : ''}><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${unbroken(value)}</dd></div>`,
   )}</dl>`;
 
 /** Where in the graph the parts of a block are, by the names of values there; of layer 0 what enters the first. */

@@ -280,8 +280,10 @@ export class ModelPage extends LitElement {
       </div>
       ${
         multiples.length > 0
-          ? html`<p class="state">Largest entry of each h_k, in multiples of the layer’s median:
-              <sinkscope-legend .scale=${multipleScale(thresholds)} .theme=${this.theme}></sinkscope-legend></p>`
+          ? html`<p class="state legend">
+              <sinkscope-legend .scale=${multipleScale(thresholds)} .theme=${this.theme}></sinkscope-legend>
+              <span>largest entry of each h_k ÷ the layer’s median</span>
+            </p>`
           : nothing
       }
     </sinkscope-figure>`;

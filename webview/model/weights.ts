@@ -205,11 +205,13 @@ export class Weights extends LitElement {
       <div class="octaves" aria-hidden="true">${octaves.counts.map(
         (one) => html`<i .style=${`height: ${Math.ceil((100 * Math.log1p(one)) / Math.log1p(most))}%`}></i>`,
       )}</div>
-      <p>Magnitudes by powers of two, from 2^${octaves.from} to 2^${octaves.from + octaves.counts.length}; heights are logarithmic.</p>
+      <p>Magnitudes by powers of two, from ${powerOfTwo(octaves.from)} to ${powerOfTwo(octaves.from + octaves.counts.length)}; heights are logarithmic.</p>
       <sinkscope-table .data=${topTable(told)}></sinkscope-table>
     `;
   }
 }
+
+const powerOfTwo = (power: number) => html`2<sup>${`${power}`.replace('-', '−')}</sup>`;
 
 /** The type as it is stored, and what is packed into it. */
 const packedType = ({ type, bits }: DescribedWeight) => (bits === undefined ? type : `${type} of ${bits}-bit`);
@@ -217,16 +219,12 @@ const packedType = ({ type, bits }: DescribedWeight) => (bits === undefined ? ty
 function topTable({ top, mean, deviation }: Told): TableData {
   return {
     caption: 'Largest magnitudes',
-    columns: ['place', 'value', 'standard deviations'].map((name) => ({ name })),
+    columns: [{ name: 'place' }, { name: 'value', format: 'value' }, { name: 'standard deviations' }],
     rows: top.length,
     cells: (row) => {
       const entry = top[row];
       if (!entry) return [];
-      return [
-        `[${entry.index.join(', ')}]`,
-        formatValue(entry.value),
-        formatNumber(Math.abs(entry.value - mean) / deviation),
-      ];
+      return [`[${entry.index.join(', ')}]`, entry.value, Math.abs(entry.value - mean) / deviation];
     },
   };
 }

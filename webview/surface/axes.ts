@@ -61,9 +61,9 @@ export function paintAxes(
     ...paintAxis(context, view, theme, columnAxis, (at) => place(front, (at + 0.5) / pool.columns), { x: 0, y: -y }),
     ...paintAxis(context, view, theme, rowAxis, (at) => place((at + 0.5) / pool.rows, side), { x: -x, y: 0 }),
   ];
-  paintHeights(context, field, view, theme);
+  const heights = paintHeights(context, field, view, theme);
   paintSelection(context, field, view, theme, selected);
-  paintPeaks(context, field, view, theme, taken);
+  paintPeaks(context, field, view, theme, taken, heights);
   if (pointed) dot(context, project(view, peakOf(field, pointed)), theme.foreground, theme.background);
   if (selected.row !== undefined && selected.column !== undefined)
     dot(
@@ -82,6 +82,12 @@ function behind({ turn }: Projection): { x: 1 | -1; y: 1 | -1 } {
 /** Where a text stands: its middle, and half of its width. */
 interface Place extends XY {
   readonly half: number;
+}
+
+interface Heights {
+  readonly edge: number;
+  readonly top: number;
+  readonly bottom: number;
 }
 
 interface XY {
@@ -141,15 +147,16 @@ function paintAxis(
   return taken;
 }
 
-/** At the edge of the box that is leftmost. */
-function paintHeights(context: CanvasRenderingContext2D, field: HeightField, view: Projection, theme: Theme): void {
+/** At the edge of the box that is leftmost. Where its labels end, and from where to where they reach. */
+function paintHeights(context: CanvasRenderingContext2D, field: HeightField, view: Projection, theme: Theme): Heights {
   const corners = [-1, 1].flatMap((x) => [-1, 1].map((y) => ({ x: x * box.x, y: y * box.y, z: 0 })));
   const corner = corners.reduce((left, one) => (project(view, one).x < project(view, left).x ? one : left));
   const at = (z: number) => project(view, { ...corner, z: box.z * z });
   const length = at(0).y - at(1).y;
   const ticks = heightTicks(field.top);
   const every = Math.max(1, Math.ceil((13 * ticks.length) / Math.max(1, length)));
-  if (length < 20) return;
+  const taken = { edge: at(0).x, top: at(1).y - 21, bottom: at(0).y };
+  if (length < 20) return { ...taken, edge: 0 };
   context.strokeStyle = theme.muted;
   context.fillStyle = theme.muted;
   context.textAlign = 'right';
@@ -166,6 +173,7 @@ function paintHeights(context: CanvasRenderingContext2D, field: HeightField, vie
   context.stroke();
   context.fillStyle = theme.foreground;
   context.fillText(field.heightAxis.name, at(1).x - 7, at(1).y - 14);
+  return taken;
 }
 
 /** Along the selected row and column the profile of the surface, seen through what stands before it. */
@@ -197,6 +205,7 @@ function paintPeaks(
   view: Projection,
   theme: Theme,
   labels: readonly Place[],
+  heights: Heights,
 ): void {
   const taken: Place[] = [...labels];
   context.textAlign = 'center';
@@ -205,7 +214,10 @@ function paintPeaks(
     if (peak.text === undefined) continue;
     const { x, y } = project(view, peakOf(field, peak));
     const half = context.measureText(peak.text).width / 2 + 4;
-    const label = { x: Math.min(view.stage.width - half, Math.max(half, x)), y: Math.max(8, y - 10), half };
+    const level = Math.max(8, y - 10);
+    // Beside the numbers of the heights, where they are at its level.
+    const from = half + (level > heights.top - 7 && level < heights.bottom + 7 ? heights.edge : 0);
+    const label = { x: Math.min(view.stage.width - half, Math.max(from, x)), y: level, half };
     const touches = (one: Place) => Math.abs(one.y - label.y) < 14 && Math.abs(one.x - label.x) < one.half + half;
     if (y < 0 || (peak !== field.peaks[0] && taken.some(touches))) continue;
     taken.push(label);

@@ -172,17 +172,19 @@ export class Surface extends LitElement {
     this.#look(factor === undefined ? startCamera : zoomed(this.#camera, this.#extents(), factor));
   }
 
-  /** Everything as it is seen, in one picture. */
-  picture(): HTMLCanvasElement {
+  /** The surface as it is turned, in the colours of a theme and fine enough for print; what is selected is of the page alone. */
+  picture(theme: Theme): HTMLCanvasElement {
     const canvas = document.createElement('canvas');
-    // What a browser has shown of a context it forgets.
-    this.#paint('whole', true);
     const { width, height } = this.#extents();
-    const context = contextOf(canvas, width, height);
+    const ratio = Math.max(2, devicePixelRatio);
+    const context = contextOf(canvas, width, height, ratio);
     if (context === null) return canvas;
-    context.fillStyle = this.theme.background;
+    // At once, for what a browser has shown of a context it forgets.
+    this.#paint('whole', { theme, ratio });
+    context.fillStyle = theme.background;
     context.fillRect(0, 0, width, height);
     for (const layer of [this.walls, this.surface, this.axes]) context.drawImage(layer, 0, 0, width, height);
+    this.#paint('whole');
     return canvas;
   }
 
@@ -242,31 +244,34 @@ export class Surface extends LitElement {
     });
   }
 
-  #paint(detail: Detail, anew = false): void {
+  /** @param print the theme and pixels of a picture that is taken, without which the page's are meant */
+  #paint(detail: Detail, print?: { readonly theme: Theme; readonly ratio: number }): void {
+    const { theme, ratio } = print ?? { theme: this.theme, ratio: devicePixelRatio };
     const { width, height } = this.#extents();
     if (width === 0 || this.field.rows === 0 || this.field.columns === 0) return;
     const view = this.#view();
     const clean = (canvas: HTMLCanvasElement) => {
-      const context = contextOf(canvas, width, height);
+      const context = contextOf(canvas, width, height, ratio);
       context?.clearRect(0, 0, width, height);
       return context;
     };
     const [walls, axes] = [clean(this.walls), clean(this.axes)];
-    if (walls) paintWalls(walls, this.field, view, this.theme);
-    if (axes) paintAxes(axes, this.field, view, this.theme, { selected: this.selected, pointed: this.#pointed });
+    const marked = print ? { selected: {}, pointed: undefined } : { selected: this.selected, pointed: this.#pointed };
+    if (walls) paintWalls(walls, this.field, view, theme);
+    if (axes) paintAxes(axes, this.field, view, theme, marked);
     // Pointing and selecting are painted above: the surface is left as it is as long as nothing of it is another.
-    const parts = [this.#painter, this.field, this.theme, this.#camera, width, height, devicePixelRatio, detail];
-    if (!anew && parts.every((part, at) => part === this.#drawn[at])) return;
-    this.#drawn = parts;
+    const parts = [this.#painter, this.field, theme, this.#camera, width, height, ratio, detail];
+    if (!print && parts.every((part, at) => part === this.#drawn[at])) return;
+    this.#drawn = print ? [] : parts;
     if (!this.#painter) return;
-    const [wide, tall] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
+    const [wide, tall] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.surface.width !== wide) this.surface.width = wide;
     if (this.surface.height !== tall) this.surface.height = tall;
     if (this.#loaded !== this.field) {
       this.#loaded = this.field;
       this.#painter.load(this.field);
     }
-    this.#painter.paint(view, this.theme, detail);
+    this.#painter.paint(view, theme, detail);
   }
 
   #point(cell: FieldCell | undefined): void {

@@ -9,6 +9,7 @@ import { layerName } from '../../src/analysis/label.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { type Problem, SinkscopeError, toProblem } from '../../src/errors.js';
 import { shownLayer, shownToken } from '../findings.js';
+import '../controls.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
 import { html } from '../html.js';
@@ -44,6 +45,11 @@ export class MagnitudesView extends View {
       p {
         margin: 4px 0;
         color: var(--muted);
+      }
+      vscode-button {
+        --button-border: var(--second-border);
+        vertical-align: middle;
+        margin-inline-start: 6px;
       }
       .problem {
         color: var(--vscode-errorForeground);
@@ -114,7 +120,7 @@ export class MagnitudesView extends View {
 
   #picture(flat: boolean, theme: Theme): DrawnPicture {
     if (flat && this.grid) return this.grid.picture(theme);
-    return paintedSvg(this.surface?.picture() ?? document.createElement('canvas'));
+    return paintedSvg(this.surface?.picture(theme) ?? document.createElement('canvas'));
   }
 
   #note({ pool, rowAxis }: HeightField): string {
@@ -207,10 +213,15 @@ export class MagnitudesView extends View {
       return html`<p>Magnitudes can be shown when the run has finished.</p>`;
     if (this.#isHeld()) {
       return html`<p>
-        The run took ${formatNumber(this.#seconds())} s, and what the memory setting had no room for is computed again.
-        <button class="quiet" data-testid="draw" @click=${() => {
-          this.wanted = this.scene.run;
-        }}>Draw</button>
+        Drawing them may take as long as the run did, ${formatNumber(this.#seconds())} s: what the memory setting had no
+        room for is computed again.
+        <vscode-button
+          appearance="secondary"
+          data-testid="draw"
+          @click=${() => {
+            this.wanted = this.scene.run;
+          }}
+        >Draw</vscode-button>
       </p>`;
     }
     return html`<p>Computing the magnitudes …</p>`;

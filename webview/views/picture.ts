@@ -11,11 +11,12 @@ import { contextOf } from '../cells.js';
 import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { ratioAt } from '../numbers.js';
-import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
+import { type Patch, paintPatches, patchAt, patchesOf, type Shown } from '../patches.js';
 import { type DrawnPicture, paintedSvg } from '../picture.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
+import type { Theme } from '../theme.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
@@ -143,7 +144,7 @@ export class PictureView extends View {
         }}
       >tint</button>`,
       table: () => this.#table(),
-      picture: () => this.#saved(),
+      picture: (theme) => this.#saved(theme),
       scale: multipleScale(thresholds),
       body: html`
         <div class="body">
@@ -237,27 +238,32 @@ export class PictureView extends View {
     const context = contextOf(this.canvas, width, height);
     if (context === null) return;
     context.clearRect(0, 0, width, height);
-    this.#paint(context, width);
+    const focused = this.shadowRoot?.activeElement === this.stage ? this.#patches[this.#cursor] : undefined;
+    const { theme, selection } = this.scene;
+    this.#paint(context, width, theme, { selected: selection.token, pointed: (this.#hover ?? focused)?.token });
   }
 
-  #paint(context: CanvasRenderingContext2D, width: number): void {
-    const { analysis, findings, selection, theme, thresholds } = this.scene;
+  #paint(
+    context: CanvasRenderingContext2D,
+    width: number,
+    theme: Theme,
+    marked: Pick<Shown, 'selected' | 'pointed'>,
+  ): void {
+    const { analysis, findings, selection, thresholds } = this.scene;
     const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
     const kinds = kindsOf(findings);
     const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
     const scale = multipleScale(thresholds);
-    const focused = this.shadowRoot?.activeElement === this.stage ? this.#patches[this.#cursor] : undefined;
     paintPatches(context, this.#patches, width / this.picture.width, theme, {
       shade: (token) => (this.tinted ? scale.at(ratioAt(statistics, token)) : Number.NaN),
       kind: (token) => kinds.get(token),
       isSink: (token) => sinks.has(token),
-      selected: selection.token,
-      pointed: (this.#hover ?? focused)?.token,
+      ...marked,
     });
   }
 
-  /** The picture as it is shown: an image, for it is one. */
-  #saved(): DrawnPicture {
+  /** The picture with its patches, an image, for it is one; what is selected is of the page alone. */
+  #saved(theme: Theme): DrawnPicture {
     const canvas = document.createElement('canvas');
     const { clientWidth: width, clientHeight: height } = this.stage;
     const context = contextOf(canvas, width, height, 2);
@@ -265,7 +271,7 @@ export class PictureView extends View {
       context.filter = this.tinted ? 'grayscale(1)' : 'none';
       if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
       context.filter = 'none';
-      this.#paint(context, width);
+      this.#paint(context, width, theme, { selected: undefined, pointed: undefined });
     }
     const key = [{ text: '▲ massive · △ large, in any layer · ⚓ sink', color: 'none' }];
     return { ...paintedSvg(canvas), key };

@@ -5,7 +5,7 @@ import { customElement } from 'lit/decorators.js';
 import { conditions } from '../../src/analysis/conditions.js';
 import { type Span, summarySentences } from '../../src/analysis/summary.js';
 import { html } from '../html.js';
-import { inTerms } from '../terms.js';
+import { inTerms, unbroken } from '../terms.js';
 import { View } from '../view.js';
 
 const signs = { massive: '▲ ', large: '△ ', sink: '⚓︎ ' };
@@ -30,7 +30,7 @@ export class Summary extends View {
           return html`<li>${mark && html`<span class=${mark}>${signs[mark]}</span>`}${sentence.map((span) => this.#span(span))}</li>`;
         })}
       </ul>
-      <small>${inTerms(unbroken(conditions(this.scene.analysis, this.scene.thresholds).join(' · ')))}</small>
+      <small>${inTerms(conditions(this.scene.analysis, this.scene.thresholds).join(' · '))}</small>
     `;
   }
 
@@ -40,6 +40,3 @@ export class Summary extends View {
     return mark ? html`<b class=${mark}>${words}</b>` : words;
   }
 }
-
-/** A number stays beside its sign. */
-const unbroken = (text: string) => text.replaceAll(' ×', '\u00a0×');

@@ -30,7 +30,7 @@ export class Toolbar extends LitElement {
     const { view, analysis } = this.shown;
     const running = analysis.status === 'running';
     if (this.report)
-      return html`<span class="scope">${scopeOf(this.shown)}</span>
+      return html`<span class="scope" title=${scopeOf(this.shown)}>${scopeOf(this.shown)}</span>
         <span class="spring"></span>
         ${status(this.shown)} ${analysis.layers.length > 0 ? this.#copy() : nothing}`;
     return html`
@@ -50,7 +50,7 @@ export class Toolbar extends LitElement {
         )}
       </vscode-dropdown>
       ${this.#streams()}
-      <span class="scope">${scopeOf(this.shown)}</span>
+      <span class="scope" title=${scopeOf(this.shown)}>${scopeOf(this.shown)}</span>
       <span class="spring"></span>
       ${status(this.shown)}
       ${

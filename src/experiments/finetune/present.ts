@@ -1,4 +1,4 @@
-import { counted, formatNumber } from '../../analysis/format.js';
+import { counted, formatAligned, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
@@ -33,8 +33,8 @@ export function finetuneConclusion(result: FinetuneResult): string {
 
 function dependence({ massive, scored }: FinetuneResult): string[] {
   if (!massive) return [];
-  const said = (name: string) => scored.map((one) => `× ${times(one, name).toPrecision(3)} ${one.name}`).join(', ');
-  const rows = `Zeroing ${formatNumber(massive.dims.length)} intermediate dims of block ${massive.block} changes perplexity ${said('zero massive')}; keeping only them ${said('keep only massive')}.`;
+  const said = (name: string) => scored.map((one) => `${formatAligned(times(one, name))} ${one.name}`).join(', ');
+  const rows = `Zeroing ${formatNumber(massive.dims.length)} intermediate dims of block ${massive.block} multiplies perplexity by ${said('zero massive')}; keeping only them by ${said('keep only massive')}.`;
   const [dropped, plain] = ['with MacDrop', 'without MacDrop'].map((name) => scored.find((one) => one.name === name));
   if (!dropped || !plain) return [rows];
   const [one, other] = [dropped, plain].map((scored) => Math.log(times(scored, 'zero massive')));

@@ -1,5 +1,5 @@
 /** Massive weights (arXiv:2410.01866): the few MLP rows that make the massive activations. */
-import { formatNumber } from '../../analysis/format.js';
+import { formatAligned, formatNumber } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { uniform } from '../../statistics/random.js';
@@ -92,10 +92,10 @@ function rowsConclusion(result: WeightsResult): string {
   const { rows, dims, block } = result;
   const times = (name: string) =>
     (rows.find((row) => row.name === name)?.perplexity ?? Number.NaN) / (rows[0]?.perplexity ?? Number.NaN);
-  const said = (name: string) => `× ${times(name).toPrecision(3)}`;
+  const said = (name: string) => formatAligned(times(name));
   const figures =
-    `${caveat({ ...result, largest: undefined })}Zeroing ${formatNumber(dims.length)} intermediate dims of block ${block} changes perplexity ${said('zero massive')}, ` +
-    `keeping only them ${said('keep only massive')}; as many random ones ${said('zero random')} and ${said('keep only random')}`;
+    `${caveat({ ...result, largest: undefined })}Zeroing ${formatNumber(dims.length)} intermediate dims of block ${block} multiplies perplexity by ${said('zero massive')}, ` +
+    `keeping only them by ${said('keep only massive')}; as many random ones by ${said('zero random')} and ${said('keep only random')}`;
   const [zeroed, kept, random] = [times('zero massive'), times('keep only massive'), times('keep only random')];
   if (!(zeroed > needed)) return `${figures}: the model hardly needs them; ${effectAbsent(result)}.`;
   if (kept < near && Math.log(kept) < Math.log(random) / 2)

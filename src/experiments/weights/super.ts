@@ -1,5 +1,5 @@
 /** Super weights (arXiv:2411.07191): single scalars of an MLP's last weight that make a massive activation alone. */
-import { formatNumber, formatRatio, formatShare } from '../../analysis/format.js';
+import { formatAligned, formatNumber, formatRatio, formatShare } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { WeightScalar } from '../../engine/contract/request.js';
 import type { SpikesEvent } from '../../engine/contract/spikes.js';
@@ -103,6 +103,6 @@ export function superConclusion({ found }: Pick<SuperWeights, 'found'>, plain: n
   const others = found.length === 1 ? '' : ` (and ${found.length - 1} more)`;
   return (
     `One scalar${others}, [${row}, ${column}] of the last weight of block ${block} (${value.toPrecision(3).replace('-', '−')}), makes ${formatShare(share)} of an entry of ${formatRatio(ratio)} the median; ` +
-    `without it perplexity is ${formatNumber(without.perplexity)}, × ${(without.perplexity / plain).toPrecision(3)}.`
+    `without it perplexity is ${formatNumber(without.perplexity)}, ${formatAligned(without.perplexity / plain)} × what it was.`
   );
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { counted, formatNumber, formatRatio, formatShare, formatValue } from '../../../src/analysis/format.js';
+import {
+  counted,
+  formatAligned,
+  formatNumber,
+  formatRatio,
+  formatShare,
+  formatValue,
+} from '../../../src/analysis/format.js';
 import { layerName, quotedLabel, quotedText, textLabel, tokenLabel, tokenLabels } from '../../../src/analysis/label.js';
 
 const text = (text: string) => ({ id: 7, text, start: 3, end: 3 + text.length, special: false });
@@ -111,6 +118,11 @@ describe('numbers', () => {
     expect(formatRatio(2298.4)).toBe('2,298 ×');
     expect(formatRatio(Number.POSITIVE_INFINITY)).toBe('∞ ×');
     expect(formatNumber(1.005)).toBe('1.01');
+  });
+
+  it('counts no noughts of what is tiny', () => {
+    expect([1e-5, 5.8234e-7, -4e-9, 0].map(formatNumber)).toEqual(['0.00001', '5.82e−7', '−4e−9', '0']);
+    expect([1e-5, 5.8e-7, 3.5, 81, 0].map(formatAligned)).toEqual(['0.0000100', '5.80e−7', '3.50', '81.0', '0']);
   });
 
   it('shows shares in percent, and the least of them as less than can be told', () => {

@@ -133,7 +133,7 @@ it('tells a weight in three digits, however small it is', () => {
     '0.743',
     '0.00217',
     '0',
-    '3.1e−9',
+    '3.14e−9',
     '–',
   ]);
 });
