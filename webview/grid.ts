@@ -20,6 +20,7 @@ import {
   widest,
 } from './cells.js';
 import { cellsSvg } from './cells-svg.js';
+import { beforeNextFrame } from './frames.js';
 import { html } from './html.js';
 import type { DrawnPicture } from './picture.js';
 import { hiddenStyles } from './styles.js';
@@ -56,6 +57,12 @@ export class Grid extends LitElement {
       .scroller {
         overflow: auto;
         cursor: crosshair;
+      }
+      /* What is cleared of it would be cleared of all that lies beneath: there are no layers on paper. */
+      @media print {
+        .over {
+          display: none;
+        }
       }
       .scroller:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
@@ -179,7 +186,7 @@ export class Grid extends LitElement {
   /** Everything at most once per animation viewport, however often it is asked for. */
   #draw(what: 'cells' | 'overlay'): void {
     if (what === 'cells') this.#stale = 'cells';
-    this.#request ??= requestAnimationFrame(() => {
+    this.#request ??= beforeNextFrame(() => {
       this.#request = undefined;
       if (this.clientWidth === 0) return;
       const cells = this.#stale === 'cells' || this.#viewport === undefined;

@@ -6,17 +6,33 @@ import type { Asked, FromWebview, Reply } from '../src/protocol.js';
 import { unpack } from '../src/report/pack.js';
 import { applyTheme } from './themes.js';
 
+// In a copy that a browser has saved of its page, all that was drawn is there, dead; it is drawn anew.
+for (const drawn of [...document.body.children]) if (!drawn.matches('script, noscript')) drawn.remove();
+
 const contents = unpacked(bytesOf(document.getElementById('contents')?.textContent ?? ''));
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const contrast = matchMedia('(prefers-contrast: more)');
 const follow = () => applyTheme(`${contrast.matches ? 'hc-' : ''}${dark.matches ? 'dark' : 'light'}`);
-dark.addEventListener('change', follow);
-contrast.addEventListener('change', follow);
+for (const query of [dark, contrast]) query.addEventListener('change', follow);
 follow();
 
 /** Gone with the page. */
 let state: unknown;
+
+/** Pages as wide as the window, so that nothing is laid out anew on paper: what is drawn stays whole and in its place. */
+const paper = new CSSStyleSheet();
+document.adoptedStyleSheets.push(paper);
+
+function whenPrinted(): void {
+  addEventListener('beforeprint', () => {
+    const width = document.documentElement.clientWidth;
+    paper.replaceSync(`@page { size: ${width}px ${Math.round(width * Math.SQRT2)}px; margin: 0; }`);
+    // Paper is white, whatever the screen is.
+    applyTheme('light');
+  });
+  addEventListener('afterprint', follow);
+}
 
 Object.assign(globalThis, {
   acquireVsCodeApi: () => ({
@@ -31,6 +47,8 @@ Object.assign(globalThis, {
 function take(message: FromWebview): void {
   switch (message.type) {
     case 'ready':
+      // The panel has been told first that it is printed (webview/frames.ts).
+      whenPrinted();
       for (const one of contents.messages) tell(one);
       return;
     case 'query':

@@ -24,13 +24,18 @@ import { call } from '../tools/call.js';
 import { Desk, type Surroundings } from '../tools/desk.js';
 import { schemaOf } from '../tools/schema.js';
 import { toolNamed, tools } from '../tools/table.js';
+import { named } from '../visible.js';
 import { type BudgetOptions, budgetOf } from './options.js';
+import { remark } from './terminal.js';
 
 export interface McpOptions extends BudgetOptions {
   /** Of which files may be opened, absolute; undefined: the client's roots, and without those the working folder. */
   readonly folder?: readonly string[];
   readonly device: Device;
 }
+
+/** Of what the client sends at once: texts of so many characters are taken, and longer ones are refused in a sentence. */
+const mostBytes = 96 * 2 ** 20;
 
 /** Serves until the client has gone or `signal` is aborted. */
 export async function serve({ folder, device, ...budget }: McpOptions, signal: AbortSignal): Promise<void> {
@@ -98,7 +103,8 @@ export async function serve({ folder, device, ...budget }: McpOptions, signal: A
     signal.addEventListener('abort', () => done());
     process.stdin.once('end', done);
   });
-  await server.connect(new StdioServerTransport());
+  server.onerror = ({ message }) => remark([`sinkscope: What the client sent could not be read: ${named(message)}.`]);
+  await server.connect(new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: mostBytes }));
   await gone;
   desk.dispose();
   await server.close();

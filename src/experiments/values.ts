@@ -182,7 +182,7 @@ function fits(input: ExperimentInput, value: unknown): boolean {
     case 'model':
       return typeof value === 'string';
     case 'whole':
-      return Number.isInteger(value) && within(input, value);
+      return Number.isSafeInteger(value) && within(input, value);
     case 'number':
       return Number.isFinite(value) && within(input, value);
     case 'choice':

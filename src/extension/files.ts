@@ -3,16 +3,15 @@ import * as vscode from 'vscode';
 import { pixelInput } from '../anatomy/pictures.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-
-const pictures = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp', 'tif', 'tiff'];
+import { pictureEndings } from '../experiments/shared/pictures.js';
 
 /** The path of a picture: given, else the one that is open in front, else what the user chooses; undefined when dismissed. */
 export async function pictureFile(given: vscode.Uri | undefined): Promise<string | undefined> {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const isPicture = ({ path }: vscode.Uri) =>
-    pictures.some((extension) => path.toLowerCase().endsWith(`.${extension}`));
+    pictureEndings.some((ending) => path.toLowerCase().endsWith(`.${ending}`));
   const open = input instanceof vscode.TabInputCustom && isPicture(input.uri) ? input.uri : undefined;
-  return path(given ?? open ?? (await choose(vscode.l10n.t('Pictures'), pictures)));
+  return path(given ?? open ?? (await choose(vscode.l10n.t('Pictures'), [...pictureEndings])));
 }
 
 /** The path of a file with tensors by input name: given, else what the user chooses; undefined when dismissed. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
-import { SinkscopeError, toProblem } from '../errors.js';
+import { SinkscopeError } from '../errors.js';
 import { progressInWords } from '../experiments/experiment.js';
 import { call } from '../tools/call.js';
 import { confirmation } from '../tools/confirm.js';
@@ -67,10 +67,9 @@ function chatTools({ extension, models, tokenizers, settings, log }: ToolParts):
         for (; !step.done; step = await steps.next()) log.trace(plain(`${tool.name}: ${progressInWords(step.value)}`));
         return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(step.value)]);
       } catch (error) {
-        const problem = toProblem(error);
-        if (problem.code === 'cancelled') throw new vscode.CancellationError();
+        if (SinkscopeError.is(error, 'cancelled')) throw new vscode.CancellationError();
         // Its message is what the language model is told.
-        throw new SinkscopeError(problem);
+        throw error;
       } finally {
         stopped.dispose();
       }

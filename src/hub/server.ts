@@ -174,7 +174,11 @@ function refusal({ endpoint, token }: Hub, { id, revision }: Repository, respons
   if (status === 401 || status === 403) {
     return network(`${endpoint} refuses the access token in HF_TOKEN (${status}); make a new one, or unset it.`);
   }
-  if (status === 429) return network(`${endpoint} asks for a pause (429); try again in a few minutes.`);
+  if (status === 429) {
+    const seconds = Number(response.headers.get('retry-after'));
+    const then = seconds > 0 ? `${grouped(Math.ceil(seconds))} seconds` : 'a few minutes';
+    return network(`${endpoint} asks for a pause (429); try again in ${then}.`);
+  }
   if (status >= 500) return network(`${endpoint} has a fault of its own (${status}); try again later.`);
   return network(`${endpoint} refuses what was asked for of ${id} (${status}); look at ${page}.`);
 }

@@ -1,16 +1,16 @@
 /** A call from outside, to its answer in words. */
-import { SinkscopeError } from '../errors.js';
+import { SinkscopeError, toProblem } from '../errors.js';
 import type { Progress } from '../experiments/experiment.js';
 import type { Desk } from './desk.js';
 import { readGiven } from './given.js';
 import type { Tool } from './tool.js';
-import { inWords, rowsInWords } from './words.js';
+import { failureInWords, inWords, rowsInWords } from './words.js';
 
 /**
  * Calls a tool when those called before have ended, and returns its answer as Markdown.
  *
  * @param args as they came
- * @throws SinkscopeError where they do not fit, and what the tool throws
+ * @throws SinkscopeError where they do not fit, and with what the tool throws, in a message for the one that called
  */
 export async function* call(
   desk: Desk,
@@ -26,6 +26,9 @@ export async function* call(
     if (from) return rowsInWords(presentation, from);
     const id = desk.keep({ presentation, analysed });
     return [inWords(presentation, id), ...(next === undefined ? [] : [next.replaceAll('RESULT', id)])].join('\n\n');
+  } catch (error) {
+    const problem = toProblem(error);
+    throw new SinkscopeError({ ...problem, message: failureInWords(problem.message) }, { cause: error });
   } finally {
     end();
   }

@@ -5,14 +5,22 @@
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
+import { named } from '../visible.js';
+
+/** Characters of a path, as Linux has it. */
+const longest = 4096;
 
 /**
  * The path of a file or folder in one of `folders`; links are followed first, so that none leads out of them.
  *
  * @param path absolute, or from the first of the folders
- * @throws SinkscopeError `file` where it is in none of them, or is not there
+ * @throws SinkscopeError `file` where it is in none of them, is not there, or is no path
  */
 export async function pathWithin(path: string, folders: readonly string[]): Promise<string> {
+  if (path.length > longest) {
+    const message = `${named(path)} is longer than any path.`;
+    throw new SinkscopeError({ code: 'file', message });
+  }
   const [first] = folders;
   const file = first === undefined ? resolve(path) : resolve(first, path);
   const real = await Promise.all(folders.map((folder) => realpath(folder).catch(() => folder)));

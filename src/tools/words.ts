@@ -33,6 +33,9 @@ export function inWords(presentation: Presentation, id: string): string {
   return [...head, ...shown, ...left].join('\n\n');
 }
 
+/** What went wrong, as bounded as an answer: what was given stands in it. */
+export const failureInWords = (message: string) => visible(cut(message, longest.paragraph));
+
 /** Rows of one part, from `row` on. */
 export function rowsInWords({ parts }: Presentation, at: { readonly part: number; readonly row: number }): string {
   const part = parts[at.part];

@@ -159,6 +159,49 @@ it('takes what strangers wrote as text, fits a narrow window, and runs nothing o
   await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
 });
 
+it('is drawn anew in a copy that a browser has saved of its page', async () => {
+  const page = await open(pageOf({ name: 'notes.md', analysis: folded(await harris()) }));
+  await page.getByText('1 massive dimension').waitFor();
+  const saved = await page.evaluate(() => {
+    const root = document.documentElement.cloneNode(true) as HTMLElement;
+    // What scripts have set is refused in the copy, with a word on the console, and set again.
+    for (const styled of [root, ...root.querySelectorAll('[style]')]) styled.removeAttribute('style');
+    return `<!DOCTYPE html>${root.outerHTML}`;
+  });
+  const copy = await open(saved);
+  await copy.getByText('1 massive dimension').waitFor();
+  await copy.locator('sinkscope-layer-profile svg').first().waitFor();
+  expect(await copy.locator('sinkscope-app').count()).toBe(1);
+});
+
+it('is light on paper, whole, and where it is on the screen', async () => {
+  const page = await open(pageOf({ name: 'notes.md', analysis: folded(await harris()) }), { colorScheme: 'dark' });
+  const grid = page.locator('sinkscope-grid').first();
+  await grid.waitFor();
+  const seen = await grid.evaluateHandle((element: Grid) => () => {
+    const [base, over] = element.shadowRoot?.querySelectorAll('canvas') ?? [];
+    const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+    if (!base || !over || !context) throw new Error('nothing is drawn');
+    // The ground, right below the cells.
+    context.drawImage(base, base.width - 1, base.height - 1, 1, 1, 0, 0, 1, 1);
+    const [red = 0] = context.getImageData(0, 0, 1, 1).data;
+    const layers = getComputedStyle(over).display === 'none' ? 1 : 2;
+    return { isLight: red > 127, width: document.body.clientWidth, layers };
+  });
+  const now = () => seen.evaluate((look) => look());
+  const screen = { isLight: false, width: 1100, layers: 2 };
+  await expect.poll(now).toEqual(screen);
+  const paper = seen.evaluate(
+    (look) =>
+      new Promise((done) => {
+        matchMedia('print').addEventListener('change', () => done(look()), { once: true });
+      }),
+  );
+  await page.pdf({ preferCSSPageSize: true });
+  expect(await paper).toEqual({ isLight: true, width: 1100, layers: 1 });
+  await expect.poll(now).toEqual(screen);
+}, 60_000);
+
 it('stays below 1.5 MB for 512 tokens of a model of 12 layers, 12 heads and 768 dims', () => {
   const analysis = folded(synthetic({ layers: 12, tokens: 512, dims: 768, heads: 12 }));
   expect(pageOf({ name: 'notes.md', analysis }).length).toBeLessThan(1_500_000);

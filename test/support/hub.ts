@@ -23,8 +23,8 @@ export interface Faults {
   whole: boolean;
   /** Changes a byte of these files. */
   damaged: Set<string>;
-  /** Answers everything with this, and the Hub's word for it. */
-  refuses: { readonly status: number; readonly code?: string } | undefined;
+  /** Answers everything with this, the Hub's word for it, and when to ask again. */
+  refuses: { readonly status: number; readonly code?: string; readonly after?: string } | undefined;
   /** Paths that listings have beside those of the files. */
   listed: readonly string[];
 }
@@ -67,7 +67,8 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
     asked.push([request.method, url.pathname, request.headers.range].filter(Boolean).join(' '));
     const { refuses } = faults;
     if (refuses) {
-      response.writeHead(refuses.status, refuses.code ? { 'x-error-code': refuses.code } : {});
+      const { status, code, after } = refuses;
+      response.writeHead(status, { ...(code && { 'x-error-code': code }), ...(after && { 'retry-after': after }) });
       return void response.end();
     }
     const json = (value: unknown) => {

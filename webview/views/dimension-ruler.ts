@@ -9,6 +9,7 @@ import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
+import { beforeNextFrame } from '../frames.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
 import { svgRect, svgText } from '../svg.js';
@@ -107,7 +108,7 @@ export class DimensionRuler extends View {
   }
 
   #draw(): void {
-    this.#request ??= requestAnimationFrame(() => {
+    this.#request ??= beforeNextFrame(() => {
       this.#request = undefined;
       const width = this.ruler.clientWidth;
       const context = width > 0 ? contextOf(this.canvas, width, height.bars + height.labels) : null;

@@ -8,6 +8,7 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
 } from 'hyparquet';
+import { decompressLz4, decompressLz4Raw, decompressZstd } from 'hyparquet-compressors';
 import { fileReason, grouped, SinkscopeError } from '../../errors.js';
 import { unnamedColumn } from '../../reading.js';
 import { named } from '../../visible.js';
@@ -191,19 +192,16 @@ async function textsOf(
   }
 }
 
-/** By Node.js itself, to no more than what was promised; snappy is the library's own. */
+/**
+ * To no more than what was promised: by Node.js itself where all its versions can, else by a library; snappy is the
+ * reader's own.
+ */
 const compressors: Compressors = {
   GZIP: (input, outputLength) => zlib.gunzipSync(input, { maxOutputLength: bounded(outputLength) }),
   BROTLI: (input, outputLength) => zlib.brotliDecompressSync(input, { maxOutputLength: bounded(outputLength) }),
-  ZSTD: (input, outputLength) => {
-    // Since Node.js 22.15.
-    const unpack: unknown = Reflect.get(zlib, 'zstdDecompressSync');
-    if (typeof unpack !== 'function')
-      throw new Error('it is packed with Zstandard, which Node.js unpacks from 22.15 on');
-    const bytes: unknown = unpack(input, { maxOutputLength: bounded(outputLength) });
-    if (!(bytes instanceof Uint8Array)) throw new Error('it could not be unpacked');
-    return bytes;
-  },
+  ZSTD: (input, outputLength) => decompressZstd(input, new Uint8Array(bounded(outputLength))),
+  LZ4: (input, outputLength) => decompressLz4(input, bounded(outputLength)),
+  LZ4_RAW: (input, outputLength) => decompressLz4Raw(input, bounded(outputLength)),
 };
 
 const bounded = (length: number) => Math.max(1, Math.min(length, most.chunk));

@@ -75,9 +75,9 @@ async function* readLines({ file: path, column }: RecordsAt, most: number): Asyn
   if (wanted === undefined) throw fail(`${file} has no records.`);
 }
 
-/** `text`, or the only column that holds one. */
+/** `text`, also where this record has none in it, or the only column that holds one. */
 function columnOf(record: Readonly<Record<string, unknown>>): string | undefined {
-  if (typeof record.text === 'string') return 'text';
+  if ('text' in record) return 'text';
   const texts = Object.keys(record).filter((name) => typeof record[name] === 'string');
   return texts.length === 1 ? texts[0] : undefined;
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { definitionJson } from '../shared/json.js';
+import { pictureEndings } from '../shared/pictures.js';
 import { fixMean } from './compute.js';
 import { presentVision } from './present.js';
 
@@ -21,7 +22,7 @@ export const vision = define({
       help: 'pictures (PNG, JPEG, WebP, GIF, BMP, TIFF), at least two',
       also: { flag: '--feeds <paths...>', help: '.safetensors or .npz files with the pixels of one picture each' },
       one: 'picture',
-      extensions: ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp', 'tif', 'tiff', 'safetensors', 'npz'],
+      extensions: [...pictureEndings, 'safetensors', 'npz'],
     },
     dims: {
       kind: 'whole',

@@ -147,6 +147,10 @@ describe('tools', () => {
     );
     expect(await fails('explain', { result: 'r1', layer: 3, head: 4 })).toMatch(/^There is no head 4/);
     expect(await fails('doctor', { model: 'llama', text: 'a', saveSmooth: 'x.onnx' })).toMatch(/^There is no input/);
+    expect(await fails('perplexity', { model: 'llama', text: 'a', window: 1e300 })).toMatch(/it is a whole number/);
+    // However long what was given is, and where it is more than the protocol's own library takes.
+    expect((await fails('analyze', { model: 'a/'.repeat(2_000), text: 'a' }))?.length).toBeLessThan(1_300);
+    expect(await fails('inspect', { model: 'a/'.repeat(6 * 2 ** 20) })).toMatch(/… is longer than any path\./);
   });
 });
 

@@ -55,6 +55,8 @@ describe('a file of records', () => {
   it.each([
     ['{"text": "a"}\n[1]', /Line 2 of .*data\.jsonl is no JSON object; a record on each line is read\./],
     ['{"text": "a"}\n{"text": null}', /Line 2 of .*data\.jsonl has no text in the column text\./],
+    // Not `id`, which holds one.
+    ['{"text": null, "id": "a"}', /Line 1 of .*data\.jsonl has no text in the column text\./],
     ['{"text": "a"}\n{"constructor": "b"}', /Line 2 of .*data\.jsonl has no text in the column text\./],
     ['{"text": ', /Line 1 of .*data\.jsonl is no JSON object/],
     ['\n \n', /data\.jsonl has no records\./],

@@ -199,6 +199,9 @@ test.each([
   [{ status: 401 }, { HF_TOKEN: 'x' }, /refuses the access token in HF_TOKEN \(401\); make a new one, or unset it\.$/],
   [{ status: 404, code: 'RevisionNotFound' }, {}, /^owner\/name has no revision main; leave it out/],
   [{ status: 429 }, {}, /asks for a pause \(429\); try again in a few minutes\.$/],
+  [{ status: 429, after: '1800' }, {}, /asks for a pause \(429\); try again in 1,800 seconds\.$/],
+  // A date, as HTTP allows.
+  [{ status: 429, after: 'Fri, 27 Nov 2026 20:00:00 GMT' }, {}, /try again in a few minutes\.$/],
   [{ status: 503 }, {}, /has a fault of its own \(503\); try again later\.$/],
 ])('%o is a sentence that says what to do', async (refuses, environment, sentence) => {
   hub.faults.refuses = refuses;

@@ -5,6 +5,7 @@ import titles from '../../../package.nls.json';
 import { tintLevels } from '../../../src/analysis/tint.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import { commandOf } from '../../../src/experiments/facts.js';
+import { pictureEndings } from '../../../src/experiments/shared/pictures.js';
 import {
   analysisCommands,
   colorNames,
@@ -78,5 +79,18 @@ describe('package.json', () => {
     const editors = contributes.customEditors.map(({ viewType }) => viewType);
     const known = [...ids([...contextNames, ...viewNames]), ...editors];
     expect(conditions.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('offers menus to pictures by the endings that dialogs show', () => {
+    const conditions = Object.values(contributes.menus)
+      .flat()
+      .flatMap((item) => ('when' in item ? [/resourceExtname =~ \/(.*png.*)\/i/.exec(item.when ?? '')?.[1] ?? []] : []))
+      .flat();
+    expect(conditions.length).toBeGreaterThan(0);
+    for (const pattern of conditions) {
+      expect(pictureEndings.filter((ending) => !new RegExp(pattern, 'i').test(`.${ending}`))).toEqual([]);
+      // Each alternative is one, and two where a letter may be left out (jpe?g).
+      expect(1 + [...pattern.matchAll(/[|?]/g)].length).toBe(pictureEndings.length);
+    }
   });
 });
