@@ -1,11 +1,33 @@
 import { readFile } from 'node:fs/promises';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests of one kind, as `test/README.md` tells them apart, run alone by `--project`. */
 const kind = (name: string, options: TestProjectInlineConfiguration['test'] = {}) => ({
   extends: true as const,
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 });
+
+/** Files that take longest. */
+const longest = [
+  'process/experiments/doctor',
+  'process/cli/json-keys',
+  'process/cli/experiments',
+  'zoo/zoo',
+  'zoo/scramble',
+  'zoo/inside',
+  'process/cli/inside',
+  'process/experiments/streaming',
+];
+
+/** Begins with them, so that none runs alone at the end; where there is a record of runs before, Vitest goes by that. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   plugins: [
@@ -31,6 +53,7 @@ export default defineConfig({
       kind('campaigns', { globalSetup: 'test/support/built.ts', testTimeout: 900_000, hookTimeout: 900_000 }),
     ],
     runner: 'test/recorder.ts',
+    sequence: { sequencer: LongestFirst },
     // All processors: most tests wait for a process of their own.
     maxWorkers: '100%',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.

@@ -11,38 +11,47 @@ import { toProblem } from '../errors.js';
 import { commandsOf } from './commands.js';
 import { print, remark, watchEnds } from './terminal.js';
 
-const interruption = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // Once: whoever asks a second time does not want to wait.
-  process.once(signal, () => {
-    process.exitCode = 128 + constants.signals[signal];
-    interruption.abort();
-  });
-}
-watchEnds();
-
-const engine = new Engine();
+/** Runs the models of all commands. */
+export const engine = new Engine();
 const linesOf = (text: string) => text.replace(/\n$/, '').split('\n');
-const program = new Command('sinkscope')
-  .description('See attention sinks and massive activations inside local ONNX transformers.')
-  .version(version)
-  .configureOutput({ writeOut: (text) => print(linesOf(text)), writeErr: (text) => remark(linesOf(text)) })
-  // Thrown, not exited with: what was printed may not have arrived.
-  .exitOverride();
-for (const command of commandsOf(engine, interruption.signal))
-  program.addCommand(command.copyInheritedSettings(program));
 
-// A rule that is broken and a check that could not be made are two things to a script.
-const failed = process.argv[2] === 'check' ? 2 : 1;
-program
-  // Also where Electron runs as Node.js, which commander would take for an application.
-  .parseAsync(process.argv, { from: 'node' })
-  .catch((error: unknown) => {
+/**
+ * Does what the command line asks for; never throws, but says what went wrong, and sets the exit code.
+ *
+ * @param args without the program's own name
+ */
+export async function runCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const program = new Command('sinkscope')
+    .description('See attention sinks and massive activations inside local ONNX transformers.')
+    .version(version)
+    .configureOutput({ writeOut: (text) => print(linesOf(text)), writeErr: (text) => remark(linesOf(text)) })
+    // Thrown, not exited with: what was printed may not have arrived.
+    .exitOverride();
+  for (const command of commandsOf(engine, signal)) program.addCommand(command.copyInheritedSettings(program));
+  // A rule that is broken and a check that could not be made are two things to a script.
+  const failed = args[0] === 'check' ? 2 : 1;
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode ??= error.exitCode === 0 ? 0 : failed;
       return;
     }
     process.exitCode ??= failed;
-    remark([`sinkscope: ${interruption.signal.aborted ? 'Stopped.' : toProblem(error).message}`]);
-  })
-  .finally(() => engine.dispose());
+    remark([`sinkscope: ${signal.aborted ? 'Stopped.' : toProblem(error).message}`]);
+  }
+}
+
+// Tests load this file, and give it one command after another.
+if (require.main === module) {
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Once: whoever asks a second time does not want to wait.
+    process.once(signal, () => {
+      process.exitCode = 128 + constants.signals[signal];
+      interruption.abort();
+    });
+  }
+  watchEnds();
+  void runCommand(process.argv.slice(2), interruption.signal).finally(() => engine.dispose());
+}

@@ -63,13 +63,14 @@ async function providers(): Promise<void> {
 /** Every fixture on the card against what PyTorch says, and what `auto` makes of it. */
 async function zoo(): Promise<void> {
   let engine = engineOn(device);
+  const saved = await mkdtemp(join(tmpdir(), 'sinkscope-gpu-'));
   const rows: string[][] = [];
   const count = { same: 0, differs: 0, refused: 0, missed: 0, failed: 0 };
   for (const folder of folders.filter((one) => new RegExp(options.fixtures).test(basename(one)))) {
     const known = await fixture(folder);
     const name = basename(folder);
     try {
-      const { results, events } = await compare(engine, folder);
+      const { results, events } = await compare(engine, folder, saved);
       const errors = [...results.values()].flatMap((result) => ('error' in result ? [result.error] : []));
       const hidden = results.get('hidden');
       const worst = Math.max(...errors);
@@ -98,6 +99,7 @@ async function zoo(): Promise<void> {
     }
   }
   engine.dispose();
+  await rm(saved, { recursive: true });
   table(['fixture', 'weights', 'hidden', 'all', 'first block', 'auto', 'said'], rows);
   console.log(
     `\n${rows.length} fixtures on ${device}: ${count.same} are PyTorch's, ${count.differs} differ, ${count.failed} failed; auto refuses ${count.refused}, and takes ${count.missed} that differ.`,

@@ -1,6 +1,5 @@
 /** A fixture run through the engine as a user's model would be, and held against its golden. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { Engine } from '../../src/engine/host/engine.js';
@@ -11,17 +10,22 @@ import { expertQuantities, fixture, promptOf, type Quantity, quantities } from '
 /** Largest error of a quantity over layers, relative to the golden's largest magnitude; or why there is none. */
 export type Result = { readonly error: number } | { readonly gap: string };
 
-/** Runs `model` on the golden feeds in `folder` and compares all that the golden has. */
+/**
+ * Runs `model` on the golden feeds in `folder` and compares all that the golden has.
+ *
+ * @param into a folder for what the run saves, which is removed again; the same for all runs of an engine, whose process
+ *   may write to one alone and is started anew for another
+ */
 export async function compare(
   engine: Engine,
   folder: string,
+  into: string,
   model = join(folder, 'model.onnx'),
 ): Promise<{ results: ReadonlyMap<Quantity, Result>; events: readonly RunEvent[] }> {
   const known = await fixture(folder);
   const golden = join(folder, 'golden.safetensors');
-  const temporary = await mkdtemp(join(tmpdir(), 'sinkscope-zoo-'));
+  const file = join(into, `${basename(folder)}.safetensors`);
   try {
-    const file = join(temporary, `${basename(folder)}.safetensors`);
     const events: RunEvent[] = [];
     const run = engine.analyze({
       model,
@@ -39,7 +43,7 @@ export async function compare(
     const here = isProcessors(known) ? await tappedHere(folder, known) : new Map();
     return { results: await differences(golden, here, file, known.head), events };
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(file, { force: true });
   }
 }
 

@@ -49,10 +49,13 @@ const noSplit: Readonly<Record<string, RegExp>> = {
 
 describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s', (name, folder) => {
   const model = join(folder, 'model.onnx');
+  let finished: Awaited<ReturnType<typeof analysed>>;
+  beforeAll(async () => {
+    finished = await analysed(model, promptOf(folder, await fixture(folder)));
+  });
 
   it('its attention splits, and its logits do', async () => {
     const tolerance = 4 * toleranceOf(await fixture(folder));
-    const finished = await analysed(model, promptOf(folder, await fixture(folder)));
     const { anatomy, model: summary } = await engine.inspect(model);
     for (const [block, { attention }] of anatomy.blocks.entries()) {
       if (!attention || attention.pattern.from === 'nothing' || finished.tokens < 4) continue;
@@ -94,9 +97,8 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
     // Of several streams, the one that ids are run on.
     const { anatomy } = await engine.inspect(model, undefined, { takes: 'text' });
     const inputs = anatomy.inputs.map(({ role }) => role);
-    const fed = await analysed(model, promptOf(folder, await fixture(folder)));
     // Rows that no id stands for have none.
-    const ids = fed.ids.filter((id) => id >= 0);
+    const ids = finished.ids.filter((id) => id >= 0);
     const variants = [
       { name: 'as is', interventions: [] },
       { name: 'wide', interventions: [], attention: { window: ids.length, sinks: 0 } },

@@ -2,10 +2,12 @@ import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { makeEngine } from '../support/engine.js';
+import { temporaryFolder } from '../support/files.js';
 import { compare, type Result } from './compare.js';
 import { expertQuantities, fixture, folders, type Quantity, quantities, toleranceOf } from './known.js';
 
-describe('every fixture equals its reference', () => {
+describe('every fixture equals its reference', async () => {
+  const saved = await temporaryFolder();
   const table = new Map<string, ReadonlyMap<Quantity, Result>>();
   let engine: Engine;
   beforeAll(() => {
@@ -17,7 +19,7 @@ describe('every fixture equals its reference', () => {
   });
 
   it.each(folders.map((folder) => [basename(folder), folder] as const))('%s', async (name, folder) => {
-    const { results } = await compare(engine, folder);
+    const { results } = await compare(engine, folder, saved);
     table.set(name, results);
     const known = await fixture(folder);
     expect(results.size).toBeGreaterThan(0);

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/files.js';
-import { analyze, path, sinkscope } from './sinkscope.js';
+import { analyze, path, sinkscope } from './here.js';
 
 const text = ['--file', path('test/text/three-men-in-a-boat.md'), '--tokens', '48'];
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { at } from '../../support/lists.js';
-import { analyze, path, printed, sinkscope } from './sinkscope.js';
+import { analyze, path, printed, sinkscope } from './here.js';
 
 const family = (name: string, file = 'model.onnx') => path(`test/zoo/families/${name}/${file}`);
 const classifier = 'bert-seqcls-dy20';

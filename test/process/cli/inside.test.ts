@@ -3,7 +3,7 @@ import analyses from '../../references/analysis.json';
 import references from '../../references/experiments.json';
 import graphReferences from '../../references/vision-graphs.json';
 import { at, found } from '../../support/lists.js';
-import { fixture, path, printed, sinkscope } from './sinkscope.js';
+import { fixture, path, printed, sinkscope } from './here.js';
 
 const boats = path('test/text/three-men-in-a-boat.md');
 const sample = path('media/sample.md');

@@ -2,23 +2,19 @@
  * The JSON forms are public: the keys that each subcommand prints, and what is behind them, are kept in `json-keys/`.
  * A key that is there on purpose is added by `npx vitest run test/process/cli/json-keys.test.ts -u`, and in docs/json.md.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import { fixture, path, printed } from './sinkscope.js';
+import { temporaryFolder } from '../../support/files.js';
+import { fixture, path, printed } from './here.js';
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
-
+const folder = await temporaryFolder();
 const text = ['--file', path('test/text/three-men-in-a-boat.md')];
-const other = ['--calibrate', path('test/text/pit-and-pendulum.md')];
+/** Its means are taken in as many windows as it fills, however short these are. */
+const short = join(folder, 'short.md');
+await writeFile(short, (await readFile(path('test/text/pit-and-pendulum.md'), 'utf8')).slice(0, 600));
+const other = ['--calibrate', short];
 const small = ['--tokens', '40', '--window', '16'];
 const words = ['--text', 'Summer is warm. Winter is cold.'];
 const corpus = [...text, '--sequences', '2', '--length', '16'];
@@ -38,7 +34,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'analyze --stream': [translator, '--stream', 'decoder', '--feeds', sentences],
   'analyze --ids of experts': [experts, '--ids', '31,39,85,58'],
   'inspect --json of experts': [experts],
-  'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
+  'analyze --set': ['llama', ...words, '--set', 'to=mean', ...other],
   explain: ['llama', ...words, '--token', '0', '--layer', '2', '--head', '1'],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
   generate: ['llama', '--text', 'The cat sat on the', '--tokens', '9'],
@@ -77,8 +73,16 @@ const commands: Readonly<Record<string, readonly string[]>> = {
 
 const command = (name: string) => name.split(' ').slice(0, 1);
 
-it.each(Object.entries(commands))('%s', async (name, args) => {
-  const result = JSON.parse(await printed(...command(name), ...args, '--json'));
+/** What a command gave, by its name: two are asked for again. */
+const given = new Map<string, Promise<string>>();
+const resultOf = async (name: string) => {
+  const result = given.get(name) ?? printed(...command(name), ...(commands[name] ?? []), '--json');
+  given.set(name, result);
+  return JSON.parse(await result);
+};
+
+it.each(Object.keys(commands))('%s', async (name) => {
+  const result = await resultOf(name);
   await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(
     `json-keys/${name.replace(' --', '-').replaceAll(' ', '-')}.txt`,
   );
@@ -92,9 +96,9 @@ it('merge', async () => {
 });
 
 it('finetune', async () => {
-  const short = ['--tokens', '40', '--window', '16', '--steps', '2', '--batch', '1', '--macdrop', '0.5', '--compare'];
+  const steps = ['--tokens', '40', '--window', '16', '--steps', '2', '--batch', '1', '--macdrop', '0.5', '--compare'];
   const result = JSON.parse(
-    await printed('finetune', 'llama', ...text, ...short, '--save', join(folder, 't'), '--json'),
+    await printed('finetune', 'llama', ...text, ...steps, '--save', join(folder, 't'), '--json'),
   );
   await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot('json-keys/finetune.txt');
 });
@@ -105,11 +109,7 @@ it('no experiment is left out', () => {
 });
 
 it('the command that one experiment is and the option that is like it print the same', async () => {
-  const [one, two] = await Promise.all(
-    ['intervene', 'analyze --set'].map(async (name) =>
-      JSON.parse(await printed(...command(name), ...(commands[name] ?? []), '--json')),
-    ),
-  );
+  const [one, two] = await Promise.all(['intervene', 'analyze --set'].map(resultOf));
   for (const key of ['changes', 'interventions', 'calibration', 'massive_activations', 'predictions', 'conclusion'])
     expect(one[key], key).toEqual(two[key]);
 });

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultJson } from '../../../src/analysis/result.js';
 import references from '../../references/pictures.json';
 import { at, pairs } from '../../support/lists.js';
-import { analyze, fixture, path, printed, sinkscope } from './sinkscope.js';
+import { analyze, fixture, path, printed, sinkscope } from './here.js';
 
 let folder: string;
 beforeEach(async () => {

@@ -8,7 +8,7 @@ import { toJson } from '../../../src/analysis/result.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { readToWebview, type ToWebview } from '../../../src/protocol.js';
 import { unpack } from '../../../src/report/pack.js';
-import { analyze, path, sinkscope } from './sinkscope.js';
+import { analyze, path, sinkscope } from './here.js';
 
 let folder: string;
 beforeAll(async () => {

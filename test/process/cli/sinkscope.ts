@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { ResultJson } from '../../../src/analysis/result.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const cli = join(root, 'dist/cli.js');
+export const cli = join(root, 'dist/cli.js');
 
 /** A file of the project, by its path in it. */
 export const path = (file: string): string => join(root, file);

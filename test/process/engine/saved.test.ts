@@ -32,7 +32,7 @@ it.each(['layout-conv2d-ts-op17', 'layout-conv2d-stem-ts-op17', 'qnn-conv-ts17-s
   await session.release();
   const { nodes } = readModel(optimizedModelFilePath).graph;
   if (process.arch === 'x64') expect(nodes.some(({ domain }) => domain === 'com.microsoft.nchwc')).toBe(true);
-  const { results } = await compare(engine, source, optimizedModelFilePath);
+  const { results } = await compare(engine, source, folder, optimizedModelFilePath);
   expect(results.size).toBeGreaterThan(0);
   const tolerance = toleranceOf(await fixture(source));
   for (const [quantity, result] of results) {

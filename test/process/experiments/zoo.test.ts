@@ -24,11 +24,13 @@ for (const name of readdirSync(folder)) {
 
 const engine = startEngine();
 
-async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
-  const request = { ...budget, model, sequences: [{ ids, from: 1, variants: [{ name: '', interventions }] }] };
-  let found: number[] = [];
+/** Of the run under each of `changes`. */
+async function losses(model: string, ids: readonly number[], ...changes: readonly (readonly Intervention[])[]) {
+  const variants = changes.map((interventions) => ({ name: '', interventions }));
+  const request = { ...budget, model, sequences: [{ ids, from: 1, variants }] };
+  const found: number[][] = [];
   for await (const event of follow(engine.run('measure', request)))
-    if (event.type === 'measured') found = [...event.losses];
+    if (event.type === 'measured') found[event.variant] = [...event.losses];
   return found;
 }
 
@@ -59,17 +61,17 @@ describe.each(scored)('%s', (name) => {
 
   it('is scored as by its reference, and no differently where a change changes nothing', async () => {
     const { ids, expected } = await expectedLosses(name);
-    const plain = await losses(model, ids, []);
+    const plain = at(await losses(model, ids, []), 0);
     expect(largestDifference(plain, expected)).toBeLessThan(tolerance);
 
     let changed = 0;
     for (const point of points) {
       const all = { point, block: 2, tokens: 'all', dims: 'all' } as const;
       try {
-        const same = await losses(model, ids, [{ ...all, set: { to: 'scale', by: 1 } }]);
-        expect(largestDifference(same, plain), point).toBeLessThan(tolerance);
-        const zeroed = await losses(model, ids, [{ ...all, set: { to: 'zero' } }]);
-        expect(largestDifference(zeroed, plain), point).toBeGreaterThan(1e-3);
+        const same: Intervention = { ...all, set: { to: 'scale', by: 1 } };
+        const found = await losses(model, ids, [same], [{ ...all, set: { to: 'zero' } }]);
+        expect(largestDifference(at(found, 0), plain), point).toBeLessThan(tolerance);
+        expect(largestDifference(at(found, 1), plain), point).toBeGreaterThan(1e-3);
         changed++;
       } catch (error) {
         // Parallel blocks have nothing between attention and MLP, experts no one intermediate state.
