@@ -181,7 +181,7 @@ describe('what the panel shows', () => {
 
   it('has the whole pattern of a head in sight once it is drawn, wherever that is', async () => {
     const { page } = await open({ width: 600 });
-    const heads = page.locator('sinkscope-sink-heatmap canvas.over');
+    const heads = page.locator('sinkscope-sink-heatmap .view');
     await heads.scrollIntoViewIfNeeded();
     await heads.click({ position: { x: 60, y: 60 } });
     const legend = page.locator('sinkscope-attention-pattern sinkscope-legend');
@@ -252,6 +252,41 @@ describe('what the panel shows', () => {
     for (const { times, frames } of painted) expect(times).toBe(frames);
   });
 
+  it('leaves cells and tokens as they are when the selection moves', async () => {
+    const { page } = await open({ run: 'large', tokens: 200, dims: 64 });
+    const go = async (token: number) => {
+      await page.evaluate((token) => window.harness.select({ token, layer: token }), token);
+      await shows(page, 'dimension-ruler', `LAYER ${token}`);
+      return page.locator('sinkscope-residual-heatmap rect').nth(1).getAttribute('y');
+    };
+    await go(4);
+    await page.evaluate(() => {
+      const inside = (view: string, element: string) =>
+        document.querySelector(`sinkscope-${view}`)?.shadowRoot?.querySelector(element);
+      const cells = inside('residual-heatmap', 'sinkscope-grid')?.shadowRoot?.querySelector('canvas');
+      const { setTransform } = CanvasRenderingContext2D.prototype;
+      Object.defineProperty(CanvasRenderingContext2D.prototype, 'setTransform', {
+        value(this: CanvasRenderingContext2D, ...values: unknown[]) {
+          if (this.canvas === cells) document.body.dataset.painted = 'cells';
+          return Reflect.apply(setTransform, this, values);
+        },
+      });
+      const tokens = inside('token-strip', '.flow');
+      const touched: string[] = [];
+      const observer = new MutationObserver((records) => {
+        for (const { target, attributeName } of records)
+          touched.push(`${target instanceof HTMLElement ? target.dataset.token : target.nodeName} ${attributeName}`);
+        document.body.dataset.touched = [...new Set(touched)].sort().join(', ');
+      });
+      if (tokens) observer.observe(tokens, { attributes: true, childList: true, characterData: true, subtree: true });
+    });
+    const rows = [await go(5), await go(6), await go(7)];
+    expect(new Set(rows).size).toBe(3);
+    const touched = '4 aria-selected, 5 aria-selected, 6 aria-selected, 7 aria-selected';
+    await expect.poll(() => page.evaluate(() => document.body.dataset.touched)).toBe(touched);
+    expect(await page.evaluate(() => document.body.dataset.painted)).toBeUndefined();
+  });
+
   it('repaints in the colours of another theme', async () => {
     const { page } = await open({ theme: 'dark' });
     const canvas = page.locator('sinkscope-residual-heatmap canvas.base');
@@ -298,7 +333,10 @@ describe('what the panel says', () => {
   ])('shows in place that it is asking, and that there is no answer: %s', async (view, selection) => {
     const { page } = await open({ silent: true });
     await page.evaluate((selection) => window.harness.select(selection), selection);
-    await page.locator(`sinkscope-${view} p`).filter({ hasText: 'Computing' }).waitFor();
+    await page
+      .locator(`sinkscope-${view}`)
+      .filter({ hasText: /computing/i })
+      .waitFor();
     await expect.poll(() => page.locator(`sinkscope-${view} .problem`).count()).toBe(0);
     await page.evaluate(() => {
       const query = window.harness.messages.find(

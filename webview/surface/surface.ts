@@ -9,6 +9,7 @@
 import { css, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { contextOf } from '../cells.js';
+import { Painting } from '../frame.js';
 import { html } from '../html.js';
 import { hiddenStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -100,7 +101,6 @@ export class Surface extends LitElement {
   #painter: SurfacePainter | undefined;
   #loaded: HeightField | undefined;
   #camera: Camera = startCamera;
-  #request: number | undefined;
   /** When the frame before was painted in a turn that goes on, and what ends the turn. */
   #turn: { painted: number; ending: ReturnType<typeof setTimeout> } | undefined;
   #isSlow = false;
@@ -110,7 +110,8 @@ export class Surface extends LitElement {
   /** Of the peaks, the one that was gone to last. */
   #peak = -1;
   #drag: { x: number; y: number; moved: boolean } | undefined;
-  readonly #resize = new ResizeObserver(() => this.#draw());
+  readonly #painting = new Painting(this, () => this.#paint(this.#detail()));
+  readonly #resize = new ResizeObserver(() => this.#painting.ask());
 
   override render() {
     return html`
@@ -156,14 +157,12 @@ export class Surface extends LitElement {
       this.#peak = -1;
       this.#pointed = undefined;
     }
-    this.#draw();
+    this.#painting.ask();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#resize.disconnect();
-    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
-    this.#request = undefined;
     clearTimeout(this.#turn?.ending);
   }
 
@@ -206,10 +205,10 @@ export class Surface extends LitElement {
     clearTimeout(this.#turn?.ending);
     const ending = setTimeout(() => {
       this.#turn = undefined;
-      if (this.#isSlow) this.#draw();
+      if (this.#isSlow) this.#painting.ask();
     }, rest);
     this.#turn = { painted: this.#turn?.painted ?? Number.POSITIVE_INFINITY, ending };
-    this.#draw();
+    this.#painting.ask();
   }
 
   /** How much is drawn now: of two frames in a row that are far apart, the turn was slow. */
@@ -225,7 +224,7 @@ export class Surface extends LitElement {
     this.#loaded = undefined;
     this.#painter = surfacePainter(this.surface);
     this.#say<DrawableEvent>('drawable', this.#painter ? 'yes' : 'no');
-    this.#draw();
+    this.#painting.ask();
   };
 
   readonly #onLost = (event: Event) => {
@@ -234,13 +233,6 @@ export class Surface extends LitElement {
     this.#painter = undefined;
     this.#say<DrawableEvent>('drawable', 'lost');
   };
-
-  #draw(): void {
-    this.#request ??= requestAnimationFrame(() => {
-      this.#request = undefined;
-      this.#paint(this.#detail());
-    });
-  }
 
   #paint(detail: Detail, anew = false): void {
     const { width, height } = this.#extents();
@@ -251,13 +243,14 @@ export class Surface extends LitElement {
       context?.clearRect(0, 0, width, height);
       return context;
     };
-    const [walls, axes] = [clean(this.walls), clean(this.axes)];
-    if (walls) paintWalls(walls, this.field, view, this.theme);
+    const axes = clean(this.axes);
     if (axes) paintAxes(axes, this.field, view, this.theme, { selected: this.selected, pointed: this.#pointed });
-    // Pointing and selecting are painted above: the surface is left as it is as long as nothing of it is another.
+    // Pointing and selecting are painted above: what is behind is left as it is as long as nothing of it is another.
     const parts = [this.#painter, this.field, this.theme, this.#camera, width, height, devicePixelRatio, detail];
     if (!anew && parts.every((part, at) => part === this.#drawn[at])) return;
     this.#drawn = parts;
+    const walls = clean(this.walls);
+    if (walls) paintWalls(walls, this.field, view, this.theme);
     if (!this.#painter) return;
     const [wide, tall] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
     if (this.surface.width !== wide) this.surface.width = wide;
@@ -277,7 +270,7 @@ export class Surface extends LitElement {
       const { x, y } = this.top(cell);
       showTooltip(this.tooltip, new DOMRect(left + x, top + y, 1, 1), this.describe(cell));
     }
-    this.#draw();
+    this.#painting.ask();
   }
 
   readonly #leave = () => {
