@@ -1,4 +1,4 @@
-/** How much is painted, asked for and touched, whatever time that takes. */
+/** How much is painted, asked for and touched while the selection moves. */
 import { expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import { webview } from './browser.js';
@@ -68,15 +68,6 @@ it('leaves cells and tokens as they are when the selection moves', async () => {
   const touched = '4 aria-selected, 5 aria-selected, 6 aria-selected, 7 aria-selected';
   await expect.poll(() => page.evaluate(() => document.body.dataset.touched)).toBe(touched);
   expect(await page.evaluate(() => document.body.dataset.painted)).toBeUndefined();
-});
-
-it('asks for no surface that is out of sight', async () => {
-  const { page, said } = await open({ run: 'large', tokens: 200, dims: 64 });
-  await page.evaluate(() => window.harness.select({ token: 3, layer: 7 }));
-  await page.locator('sinkscope-predictions').filter({ hasText: '(token 3)' }).waitFor();
-  const asked = (await said('query')).map(({ query }) => query);
-  expect(asked).toContainEqual({ type: 'predictions', token: 3 });
-  expect(asked.filter((query) => query.type === 'magnitudes' && query.at === 7)).toEqual([]);
 });
 
 it('asks for the predictions of what is passed over quickly one at a time, and shows the former ones until then', async () => {
