@@ -11,6 +11,7 @@ import './experiments/experiments.js';
 import type { GoToEvent, LeadEvent } from './experiments/presentation.js';
 import type { PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
+import { inNextFrame } from './frame.js';
 import { type Intent, readIntent } from './intent.js';
 import { takePicture } from './picture.js';
 import type { State, Store, WebviewApi } from './store.js';
@@ -58,7 +59,6 @@ export class App extends LitElement {
   #findings!: Findings;
   #moved: Presentation | undefined;
   #intent!: Intent;
-  #frame: number | undefined;
   #forgetting: ReturnType<typeof setTimeout> | undefined;
   #disposables: (() => void)[] = [];
   /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
@@ -66,6 +66,12 @@ export class App extends LitElement {
   /** A head was chosen whose pattern is not drawn yet. */
   #awaitsPattern = false;
   readonly #ask: Scene['ask'] = (query) => this.store.query(query);
+  /** Takes over the store's state once per frame, however much has arrived: a run says more than a screen can show. */
+  readonly #follow = () => {
+    const before = this.shown;
+    this.shown = this.store.state;
+    this.#turnToNew(before);
+  };
 
   /** In the page's own tree, so that the toolbar finds the icon font's classes. */
   protected override createRenderRoot() {
@@ -83,7 +89,7 @@ export class App extends LitElement {
     addEventListener('scrollend', onScroll);
     this.#disposables = [
       () => removeEventListener('scrollend', onScroll),
-      this.store.subscribe(() => this.#follow()),
+      this.store.subscribe(() => inNextFrame(this.#follow)),
       watchTheme(() => {
         this.theme = readTheme();
       }),
@@ -93,8 +99,6 @@ export class App extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const dispose of this.#disposables) dispose();
-    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
-    this.#frame = undefined;
     clearTimeout(this.#forgetting);
   }
 
@@ -294,16 +298,6 @@ export class App extends LitElement {
       answers: !this.report || view.tensors !== undefined,
       ask: this.#ask,
     };
-  }
-
-  /** Takes over the store's state once per frame, however much has arrived: a run says more than a screen can show. */
-  #follow(): void {
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = undefined;
-      const before = this.shown;
-      this.shown = this.store.state;
-      this.#turnToNew(before);
-    });
   }
 
   /** Whatever was begun is shown, wherever that was, and also when it is over before it can be. */

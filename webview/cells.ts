@@ -242,41 +242,49 @@ function paintColumnLabels(
   context.restore();
 }
 
-/** Outlines of the selected row and column and of the cell that is pointed at. */
-export function paintOverlay(
-  context: CanvasRenderingContext2D,
+/** A rectangle and the width of the line round it, within it, as attributes of SVG. */
+export interface Outline {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly 'stroke-width': number;
+}
+
+/** Where the selected row and column and the cell that is pointed at are outlined, in CSS pixels from the area's corner. */
+export interface Outlined {
+  /** Cells and the lines round them, without labels, in CSS pixels from the canvas's top left. */
+  readonly area: { readonly x: number; readonly width: number; readonly height: number };
+  readonly row: Outline | undefined;
+  readonly column: Outline | undefined;
+  readonly pointed: Outline | undefined;
+}
+
+export function outlined(
   viewport: Viewport,
-  cells: Cells,
-  theme: Theme,
-  selected: Partial<Cell>,
+  { rows, columns }: Pick<Cells, 'rows' | 'columns'>,
+  { row, column }: Partial<Cell>,
   pointed: Cell | undefined,
-): void {
-  context.clearRect(0, 0, viewport.width, viewport.height);
-  context.save();
-  context.beginPath();
-  context.rect(viewport.gutter - 2, 0, viewport.width, viewport.height - viewport.footer + 1);
-  context.clip();
-  const outline = (from: Cell, to: Cell, width: number, color: string) => {
+): Outlined {
+  const x = Math.floor(viewport.gutter - 2);
+  const outline = (from: Cell, to: Cell, width: number): Outline => {
     const start = pointOf(viewport, from.row, from.column);
     const end = pointOf(viewport, to.row + 1, to.column + 1);
-    context.strokeStyle = color;
-    context.lineWidth = width;
-    const half = width / 2;
-    context.strokeRect(
-      start.x - 1 + half,
-      start.y - 1 + half,
-      Math.max(2, end.x - start.x + 1 - width),
-      Math.max(2, end.y - start.y + 1 - width),
-    );
+    return {
+      x: start.x - x - 1 + width / 2,
+      y: start.y - 1 + width / 2,
+      width: Math.max(2, end.x - start.x + 1 - width),
+      height: Math.max(2, end.y - start.y + 1 - width),
+      'stroke-width': width,
+    };
   };
-  const { row, column } = selected;
-  const [lastRow, lastColumn] = [cells.rows - 1, cells.columns - 1];
-  if (column !== undefined && column <= lastColumn) {
-    outline({ row: 0, column }, { row: lastRow, column }, 1.5, theme.focus);
-  }
-  if (row !== undefined && row <= lastRow) outline({ row, column: 0 }, { row, column: lastColumn }, 1.5, theme.focus);
-  if (pointed !== undefined) outline(pointed, pointed, 2, theme.foreground);
-  context.restore();
+  const has = (index: number | undefined, count: number): index is number => index !== undefined && index < count;
+  return {
+    area: { x, width: viewport.width - x, height: viewport.height - viewport.footer + 1 },
+    row: has(row, rows) ? outline({ row, column: 0 }, { row, column: columns - 1 }, 1.5) : undefined,
+    column: has(column, columns) ? outline({ row: 0, column }, { row: rows - 1, column }, 1.5) : undefined,
+    pointed: pointed && outline(pointed, pointed, 2),
+  };
 }
 
 /** The widest of `count` labels in CSS pixels; of very many, a sample. */

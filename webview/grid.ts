@@ -3,7 +3,7 @@
  * and says what the user points at.
  *
  * The canvas is as large as what is seen of the grid and is painted anew on scrolling. Hover, keyboard cursor and
- * selection lie on a second canvas above it, so that following the mouse never repaints cells.
+ * selection are three rectangles above it, which are moved: following the mouse or a selection repaints no cell.
  */
 import { css, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
@@ -13,14 +13,14 @@ import {
   canvasFont,
   cellAt,
   contextOf,
+  outlined,
   paintCells,
-  paintOverlay,
   pointOf,
   type Viewport,
   widest,
 } from './cells.js';
 import { cellsSvg } from './cells-svg.js';
-import { beforeNextFrame } from './frames.js';
+import { Painting } from './frame.js';
 import { html } from './html.js';
 import type { DrawnPicture } from './picture.js';
 import { hiddenStyles } from './styles.js';
@@ -58,12 +58,6 @@ export class Grid extends LitElement {
         overflow: auto;
         cursor: crosshair;
       }
-      /* What is cleared of it would be cleared of all that lies beneath: there are no layers on paper. */
-      @media print {
-        .over {
-          display: none;
-        }
-      }
       .scroller:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
         outline-offset: 2px;
@@ -72,9 +66,17 @@ export class Grid extends LitElement {
         position: sticky;
         inset: 0 auto auto 0;
       }
-      canvas {
+      .base,
+      .over {
         position: absolute;
         inset: 0 auto auto 0;
+      }
+      .over {
+        overflow: hidden;
+        pointer-events: none;
+      }
+      rect {
+        fill: none;
       }
     `,
   ];
@@ -99,16 +101,19 @@ export class Grid extends LitElement {
   @query('.extent') private extent!: HTMLElement;
   @query('.view') private view!: HTMLElement;
   @query('.base') private base!: HTMLCanvasElement;
-  @query('.over') private over!: HTMLCanvasElement;
+  @query('.over') private over!: SVGSVGElement;
   @query('.tooltip') private tooltip!: HTMLElement;
 
   #viewport: Viewport | undefined;
   #hover: Cell | undefined;
   #cursor: Cell = { row: 0, column: 0 };
   #zoom = 1;
-  #request: number | undefined;
-  #stale: 'cells' | 'overlay' = 'overlay';
-  readonly #resize = new ResizeObserver(() => this.#draw('cells'));
+  /** Cells, their size or their colours are others than those that are painted. */
+  #isStale = true;
+  /** The selection has moved and is not brought into view yet. */
+  #isMoved = false;
+  readonly #painting = new Painting(this, () => this.#paint());
+  readonly #resize = new ResizeObserver(() => this.#repaint());
 
   override render() {
     return html`
@@ -119,7 +124,7 @@ export class Grid extends LitElement {
         aria-roledescription="heatmap"
         aria-label="${this.label}. Arrow keys read cells, Enter selects."
         @keydown=${this.#onKey}
-        @scroll=${() => this.#draw('cells')}
+        @scroll=${() => this.#painting.ask()}
         @focus=${this.#onFocus}
         @blur=${this.#leave}
         @pointermove=${this.#onPointer}
@@ -127,7 +132,12 @@ export class Grid extends LitElement {
         @click=${this.#onClick}
         @wheel=${this.#onWheel}
       >
-        <div class="extent"><div class="view"><canvas class="base"></canvas><canvas class="over"></canvas></div></div>
+        <div class="extent">
+          <div class="view">
+            <canvas class="base"></canvas>
+            <svg class="over" aria-hidden="true"><rect></rect><rect></rect><rect></rect></svg>
+          </div>
+        </div>
       </div>
       <div class="tooltip" hidden></div>
       <div class="hidden" aria-live="polite">${this.spoken}</div>
@@ -139,20 +149,18 @@ export class Grid extends LitElement {
   }
 
   override updated(changed: PropertyValues<this>): void {
-    if (changed.has('cells') || changed.has('theme') || changed.has('size')) this.#draw('cells');
+    if (changed.has('cells') || changed.has('theme') || changed.has('size')) this.#repaint();
     if (changed.has('selected')) {
       const { row = this.#cursor.row, column = this.#cursor.column } = this.selected;
       this.#cursor = { row, column };
-      this.#reveal(this.selected);
-      this.#draw('overlay');
+      this.#isMoved = true;
+      this.#painting.ask();
     }
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#resize.disconnect();
-    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
-    this.#request = undefined;
   }
 
   /** The whole grid with its labels. */
@@ -180,29 +188,48 @@ export class Grid extends LitElement {
       scroller.scrollLeft = ((before.scrollLeft + half) * after.cellWidth) / before.cellWidth - half;
       scroller.scrollTop *= after.cellHeight / before.cellHeight;
     }
-    this.#draw('cells');
+    this.#repaint();
   }
 
-  /** Everything at most once per animation viewport, however often it is asked for. */
-  #draw(what: 'cells' | 'overlay'): void {
-    if (what === 'cells') this.#stale = 'cells';
-    this.#request ??= beforeNextFrame(() => {
-      this.#request = undefined;
-      if (this.clientWidth === 0) return;
-      const cells = this.#stale === 'cells' || this.#viewport === undefined;
-      this.#stale = 'overlay';
-      if (cells) this.#layout();
-      const viewport = this.#viewport;
-      if (viewport === undefined) return;
-      if (cells) {
-        const context = contextOf(this.base, viewport.width, viewport.height);
-        if (context !== null) paintCells(context, viewport, this.cells, this.theme);
+  #repaint(): void {
+    this.#isStale = true;
+    this.#painting.ask();
+  }
+
+  /** Cells alone where they or what is seen of them changed, outlines in any case. */
+  #paint(): void {
+    if (this.clientWidth === 0) return;
+    const before = this.#viewport;
+    if (this.#isStale || before === undefined) this.#layout();
+    if (this.#viewport === undefined) return;
+    if (this.#isMoved) this.#reveal(this.selected);
+    this.#isMoved = false;
+    const { scrollLeft, scrollTop } = this.scroller;
+    const viewport = { ...this.#viewport, scrollLeft, scrollTop };
+    if (this.#isStale || scrollLeft !== before?.scrollLeft || scrollTop !== before.scrollTop) {
+      const context = contextOf(this.base, viewport.width, viewport.height);
+      if (context !== null) paintCells(context, viewport, this.cells, this.theme);
+    }
+    this.#isStale = false;
+    this.#viewport = viewport;
+    this.#outline(viewport);
+  }
+
+  #outline(viewport: Viewport): void {
+    const focused = this.shadowRoot?.activeElement === this.scroller ? this.#cursor : undefined;
+    const { area, row, column, pointed } = outlined(viewport, this.cells, this.selected, this.#hover ?? focused);
+    setSize(this.over, area.width, area.height);
+    this.over.style.left = `${area.x}px`;
+    const { focus, foreground } = this.theme;
+    for (const [at, outline] of [column, row, pointed].entries()) {
+      const rect = this.over.children[at];
+      if (!(rect instanceof SVGRectElement)) continue;
+      rect.style.display = outline === undefined ? 'none' : '';
+      const stroke = outline === pointed ? foreground : focus;
+      for (const [name, value] of Object.entries({ ...outline, stroke })) {
+        if (rect.getAttribute(name) !== `${value}`) rect.setAttribute(name, `${value}`);
       }
-      const context = contextOf(this.over, viewport.width, viewport.height);
-      if (context === null) return;
-      const focused = this.shadowRoot?.activeElement === this.scroller ? this.#cursor : undefined;
-      paintOverlay(context, viewport, this.cells, this.theme, this.selected, this.#hover ?? focused);
-    });
+    }
   }
 
   #layout(): void {
@@ -269,7 +296,7 @@ export class Grid extends LitElement {
     const lines = this.cells.describe(row, column);
     this.spoken = lines.join(', ');
     this.#showTooltip(this.#cursor, lines);
-    this.#draw('overlay');
+    this.#painting.ask();
   }
 
   #showTooltip({ row, column }: Cell, lines: readonly string[]): void {
@@ -290,7 +317,7 @@ export class Grid extends LitElement {
   #leave(): void {
     this.#hover = undefined;
     this.tooltip.hidden = true;
-    this.#draw('overlay');
+    this.#painting.ask();
   }
 
   #under(event: MouseEvent): Cell | undefined {
@@ -307,7 +334,7 @@ export class Grid extends LitElement {
     }
     this.#hover = cell;
     this.#showTooltip(cell, this.cells.describe(cell.row, cell.column));
-    this.#draw('overlay');
+    this.#painting.ask();
   }
 
   /** By the keyboard; a pointer brings a cell of its own. */
@@ -357,7 +384,7 @@ export class Grid extends LitElement {
   }
 }
 
-function setSize(element: HTMLElement, width: number, height: number): void {
+function setSize(element: ElementCSSInlineStyle, width: number, height: number): void {
   element.style.width = `${width}px`;
   element.style.height = `${height}px`;
 }

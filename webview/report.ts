@@ -47,7 +47,7 @@ Object.assign(globalThis, {
 function take(message: FromWebview): void {
   switch (message.type) {
     case 'ready':
-      // The panel has been told first that it is printed (webview/frames.ts).
+      // The panel has been told first that it is printed (webview/frame.ts).
       whenPrinted();
       for (const one of contents.messages) tell(one);
       return;

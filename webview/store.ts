@@ -3,7 +3,7 @@
  * Thrown away with the webview; `ready` brings it all again.
  */
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
-import { reselected, type Selection } from '../src/analysis/selection.js';
+import { isSameSelection, reselected, type Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
 import type { RunEvent } from '../src/engine/contract/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
@@ -155,7 +155,8 @@ export class Store {
         this.#takeEvent(message);
         break;
       case 'selection':
-        this.#change({ selection: message.selection });
+        // What was selected here comes back.
+        if (!isSameSelection(message.selection, this.#state.selection)) this.#change({ selection: message.selection });
         break;
       case 'against': {
         const { before } = message;

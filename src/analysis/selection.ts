@@ -11,6 +11,11 @@ export interface Selection {
   readonly next?: number;
 }
 
+export function isSameSelection(one: Selection, other: Selection): boolean {
+  const parts = ['token', 'layer', 'dim', 'head', 'next'] as const;
+  return parts.every((part) => one[part] === other[part]);
+}
+
 /** A selection with a part of it changed: what may come next is chosen for one token. */
 export function reselected(before: Selection, part: Selection): Selection {
   const { next, ...rest } = before;

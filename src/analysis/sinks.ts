@@ -1,3 +1,4 @@
+import type { PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
 import type { Thresholds } from './thresholds.js';
 
@@ -58,22 +59,13 @@ export function sinks(analysis: Analysis, thresholds: Thresholds): Sinks {
 
   for (const [index, statistics] of analysis.attention.entries()) {
     if (!statistics) continue;
-    const layer = index + 1;
     heads += statistics.heads;
-    for (let head = 0; head < statistics.heads; head++) {
-      for (let token = 0; token < statistics.tokens; token++) {
-        const alpha = statistics.alpha[head * statistics.tokens + token];
-        if (alpha === undefined || !(alpha > epsilon)) continue;
-        if (token === 0) first++;
-        const queries = statistics.causal ? statistics.tokens - token : statistics.tokens;
-        if (queries >= minQueries) draw(token, { layer, head, alpha });
-      }
-      if (!statistics.extra) continue;
-      extra ??= 0;
-      const alpha = statistics.extra.alpha[head];
-      if (alpha === undefined || !(alpha > epsilon)) continue;
-      extra++;
-      if (statistics.tokens >= minQueries) draw(undefined, { layer, head, alpha });
+    if (statistics.extra) extra ??= 0;
+    for (const { token, head, alpha } of drawnIn(statistics, epsilon)) {
+      if (token === 0) first++;
+      if (token === undefined) extra = (extra ?? 0) + 1;
+      const queries = statistics.causal ? statistics.tokens - (token ?? 0) : statistics.tokens;
+      if (queries >= minQueries) draw(token, { layer: index + 1, head, alpha });
     }
   }
 
@@ -92,4 +84,30 @@ export function sinks(analysis: Analysis, thresholds: Thresholds): Sinks {
     rate: heads > 0 ? first / heads : undefined,
     extraRate: extra === undefined ? undefined : extra / heads,
   };
+}
+
+interface Drawn {
+  readonly token: number | undefined;
+  readonly head: number;
+  readonly alpha: number;
+}
+
+/** Statistics never change: of a run that goes on, only the layer that has come is looked through. */
+const known = new WeakMap<PatternStatistics, { readonly epsilon: number; readonly drawn: readonly Drawn[] }>();
+
+/** What heads of a layer are drawn to with alpha > epsilon, head by head, tokens before the extra columns. */
+function drawnIn(statistics: PatternStatistics, epsilon: number): readonly Drawn[] {
+  const before = known.get(statistics);
+  if (before?.epsilon === epsilon) return before.drawn;
+  const { heads, tokens, alpha, extra } = statistics;
+  const drawn: Drawn[] = [];
+  const look = (token: number | undefined, head: number, alpha = Number.NaN) => {
+    if (alpha > epsilon) drawn.push({ token, head, alpha });
+  };
+  for (let head = 0; head < heads; head++) {
+    for (let token = 0; token < tokens; token++) look(token, head, alpha[head * tokens + token]);
+    if (extra) look(undefined, head, extra.alpha[head]);
+  }
+  known.set(statistics, { epsilon, drawn });
+  return drawn;
 }

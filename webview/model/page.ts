@@ -5,6 +5,7 @@ import { counted, formatNumber, formatRatio, formatValue } from '../../src/analy
 import type { Description } from '../../src/engine/contract/description.js';
 import type { AboutFile, ModelAction, ModelState } from '../../src/protocol.js';
 import type { TableEvent } from '../figure.js';
+import { inNextFrame } from '../frame.js';
 import { Exact, html } from '../html.js';
 import '../legend.js';
 import { multipleScale } from '../scale.js';
@@ -40,8 +41,10 @@ export class ModelPage extends LitElement {
   #followed: number | undefined;
   #other: DrawnPicture | undefined;
   #differences: Differences | undefined;
-  #frame: number | undefined;
   #disposables: (() => void)[] = [];
+  readonly #follow = () => {
+    this.shown = this.store.state;
+  };
 
   protected override createRenderRoot() {
     return this;
@@ -52,12 +55,7 @@ export class ModelPage extends LitElement {
     this.shown = this.store.state;
     this.theme = readTheme();
     this.#disposables = [
-      this.store.subscribe(() => {
-        this.#frame ??= requestAnimationFrame(() => {
-          this.#frame = undefined;
-          this.shown = this.store.state;
-        });
-      }),
+      this.store.subscribe(() => inNextFrame(this.#follow)),
       watchTheme(() => {
         this.theme = readTheme();
       }),
@@ -67,8 +65,6 @@ export class ModelPage extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const dispose of this.#disposables) dispose();
-    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
-    this.#frame = undefined;
   }
 
   override willUpdate(): void {

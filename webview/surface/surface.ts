@@ -9,6 +9,7 @@
 import { css, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { contextOf } from '../cells.js';
+import { Painting } from '../frame.js';
 import { html } from '../html.js';
 import { hiddenStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -100,7 +101,6 @@ export class Surface extends LitElement {
   #painter: SurfacePainter | undefined;
   #loaded: HeightField | undefined;
   #camera: Camera = startCamera;
-  #request: number | undefined;
   /** When the frame before was painted in a turn that goes on, and what ends the turn. */
   #turn: { painted: number; ending: ReturnType<typeof setTimeout> } | undefined;
   #isSlow = false;
@@ -110,7 +110,8 @@ export class Surface extends LitElement {
   /** Of the peaks, the one that was gone to last. */
   #peak = -1;
   #drag: { x: number; y: number; moved: boolean } | undefined;
-  readonly #resize = new ResizeObserver(() => this.#draw());
+  readonly #painting = new Painting(this, () => this.#paint(this.#detail()));
+  readonly #resize = new ResizeObserver(() => this.#painting.ask());
 
   override render() {
     return html`
@@ -156,14 +157,12 @@ export class Surface extends LitElement {
       this.#peak = -1;
       this.#pointed = undefined;
     }
-    this.#draw();
+    this.#painting.ask();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#resize.disconnect();
-    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
-    this.#request = undefined;
     clearTimeout(this.#turn?.ending);
   }
 
@@ -208,10 +207,10 @@ export class Surface extends LitElement {
     clearTimeout(this.#turn?.ending);
     const ending = setTimeout(() => {
       this.#turn = undefined;
-      if (this.#isSlow) this.#draw();
+      if (this.#isSlow) this.#painting.ask();
     }, rest);
     this.#turn = { painted: this.#turn?.painted ?? Number.POSITIVE_INFINITY, ending };
-    this.#draw();
+    this.#painting.ask();
   }
 
   /** How much is drawn now: of two frames in a row that are far apart, the turn was slow. */
@@ -227,7 +226,7 @@ export class Surface extends LitElement {
     this.#loaded = undefined;
     this.#painter = surfacePainter(this.surface);
     this.#say<DrawableEvent>('drawable', this.#painter ? 'yes' : 'no');
-    this.#draw();
+    this.#painting.ask();
   };
 
   readonly #onLost = (event: Event) => {
@@ -236,13 +235,6 @@ export class Surface extends LitElement {
     this.#painter = undefined;
     this.#say<DrawableEvent>('drawable', 'lost');
   };
-
-  #draw(): void {
-    this.#request ??= requestAnimationFrame(() => {
-      this.#request = undefined;
-      this.#paint(this.#detail());
-    });
-  }
 
   /** @param print the theme and pixels of a picture that is taken, without which the page's are meant */
   #paint(detail: Detail, print?: { readonly theme: Theme; readonly ratio: number }): void {
@@ -255,14 +247,15 @@ export class Surface extends LitElement {
       context?.clearRect(0, 0, width, height);
       return context;
     };
-    const [walls, axes] = [clean(this.walls), clean(this.axes)];
+    const axes = clean(this.axes);
     const marked = print ? { selected: {}, pointed: undefined } : { selected: this.selected, pointed: this.#pointed };
-    if (walls) paintWalls(walls, this.field, view, theme);
     if (axes) paintAxes(axes, this.field, view, theme, marked);
-    // Pointing and selecting are painted above: the surface is left as it is as long as nothing of it is another.
+    // Pointing and selecting are painted above: what is behind is left as it is as long as nothing of it is another.
     const parts = [this.#painter, this.field, theme, this.#camera, width, height, ratio, detail];
     if (!print && parts.every((part, at) => part === this.#drawn[at])) return;
     this.#drawn = print ? [] : parts;
+    const walls = clean(this.walls);
+    if (walls) paintWalls(walls, this.field, view, theme);
     if (!this.#painter) return;
     const [wide, tall] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.surface.width !== wide) this.surface.width = wide;
@@ -282,7 +275,7 @@ export class Surface extends LitElement {
       const { x, y } = this.top(cell);
       showTooltip(this.tooltip, new DOMRect(left + x, top + y, 1, 1), this.describe(cell));
     }
-    this.#draw();
+    this.#painting.ask();
   }
 
   readonly #leave = () => {

@@ -9,7 +9,7 @@ import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
-import { beforeNextFrame } from '../frames.js';
+import { Painting } from '../frame.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
 import { svgRect, svgText } from '../svg.js';
@@ -43,8 +43,10 @@ export class DimensionRuler extends View {
   @query('canvas') private canvas!: HTMLCanvasElement;
   @query('.tooltip') private tooltip!: HTMLElement;
 
-  #request: number | undefined;
-  readonly #resize = new ResizeObserver(() => this.#draw());
+  /** What of the selection is painted. */
+  #drawn: { readonly layer: number; readonly dim: number | undefined } | undefined;
+  readonly #painting = new Painting(this, () => this.#draw());
+  readonly #resize = new ResizeObserver(() => this.#painting.ask());
 
   override render() {
     const layer = this.#layer();
@@ -85,14 +87,14 @@ export class DimensionRuler extends View {
   }
 
   override updated(changed: PropertyValues<this>): void {
-    if (this.differs(changed, 'findings', 'theme', 'selection')) this.#draw();
+    const { dim } = this.scene.selection;
+    const isMoved = this.#layer() !== this.#drawn?.layer || dim !== this.#drawn.dim;
+    if (isMoved || this.differs(changed, 'findings', 'theme')) this.#painting.ask();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#resize.disconnect();
-    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
-    this.#request = undefined;
   }
 
   #layer(): number {
@@ -108,12 +110,11 @@ export class DimensionRuler extends View {
   }
 
   #draw(): void {
-    this.#request ??= beforeNextFrame(() => {
-      this.#request = undefined;
-      const width = this.ruler.clientWidth;
-      const context = width > 0 ? contextOf(this.canvas, width, height.bars + height.labels) : null;
-      if (context !== null) this.#paint(context, width);
-    });
+    const width = this.ruler.clientWidth;
+    const context = width > 0 ? contextOf(this.canvas, width, height.bars + height.labels) : null;
+    if (context === null) return;
+    this.#drawn = { layer: this.#layer(), dim: this.scene.selection.dim };
+    this.#paint(context, width);
   }
 
   #paint(context: CanvasRenderingContext2D, width: number): void {

@@ -74,7 +74,7 @@ export class MagnitudesView extends View {
   #scale!: Scale;
   readonly #sight = new IntersectionObserver(
     (entries) => {
-      this.inSight = entries.some(({ isIntersecting }) => isIntersecting);
+      this.inSight = entries.at(-1)?.isIntersecting ?? false;
     },
     { rootMargin: '120px' },
   );

@@ -21,6 +21,7 @@ import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 import './picture-tokens.js';
+import { Painting } from '../frame.js';
 import { html } from '../html.js';
 
 /** Tallest and widest that a picture is shown, in CSS pixels. */
@@ -95,7 +96,8 @@ export class PictureView extends View {
   #chosen: number | undefined;
   #hover: Patch | undefined;
   #asked = -1;
-  readonly #resize = new ResizeObserver(() => this.#draw());
+  readonly #painting = new Painting(this, () => this.#draw());
+  readonly #resize = new ResizeObserver(() => this.#painting.ask());
 
   private get picture(): NonNullable<TokensEvent['picture']> {
     return this.scene.analysis.tokens?.picture ?? { file: '', width: 1, height: 1 };
@@ -196,7 +198,7 @@ export class PictureView extends View {
   }
 
   override updated(): void {
-    this.#draw();
+    this.#painting.ask();
   }
 
   async #load(run: number): Promise<void> {
@@ -289,7 +291,7 @@ export class PictureView extends View {
       tokenFacts(this.scene.findings, patch.token, kind),
       ...(describeToken(this.scene, patch.token) ?? []).slice(1),
     ].join(', ');
-    this.#draw();
+    this.#painting.ask();
   }
 
   #showTooltip({ token, region }: Patch): void {
@@ -314,14 +316,14 @@ export class PictureView extends View {
     else {
       this.#hover = patch;
       this.#showTooltip(patch);
-      this.#draw();
+      this.#painting.ask();
     }
   }
 
   #leave(): void {
     this.#hover = undefined;
     this.tooltip.hidden = true;
-    this.#draw();
+    this.#painting.ask();
   }
 
   #onClick(event: MouseEvent): void {

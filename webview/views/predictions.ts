@@ -14,8 +14,6 @@ import type { TableData } from '../tabled.js';
 import type { Theme } from '../theme.js';
 import { isFailure, View } from '../view.js';
 
-const computing = 'Computing …';
-
 /** Tokens that have room. */
 const shownTokens = 8;
 
@@ -58,14 +56,18 @@ export class Predictions extends View {
   ];
 
   /** Answers of this run by token, or why there is none. */
-  @state() private known: ReadonlyMap<number, PredictionsEvent | Problem | typeof computing> = new Map();
+  @state() private known: ReadonlyMap<number, PredictionsEvent | Problem> = new Map();
+
+  #asking = false;
+  /** What is shown until what is wanted has come, if it is of this run. */
+  #before: PredictionsEvent | undefined;
 
   override willUpdate(changed: PropertyValues<this>): void {
-    if (this.differs(changed, 'run')) this.known = new Map();
-    const token = this.#token();
-    if (token === undefined || this.#shown(token) !== undefined || this.scene.analysis.status !== 'finished') return;
-    this.known = new Map(this.known).set(token, computing);
-    void this.#fetch(token, this.scene.run);
+    if (this.differs(changed, 'run')) {
+      this.known = new Map();
+      this.#before = undefined;
+    }
+    void this.#ask();
   }
 
   override render() {
@@ -75,21 +77,35 @@ export class Predictions extends View {
       return this.#framed('', html`<p>${running ? 'They come last.' : 'This model gives none.'}</p>`);
     }
     const shown = this.#shown(token);
-    const after = `after ${this.scene.findings.labels[token] ?? ''} (token ${token})`;
-    if (shown === undefined) return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
-    if (shown === computing) return this.#framed(after, html`<p>${computing}</p>`);
+    const after = this.#after(token);
+    if (shown === undefined) {
+      if (this.scene.analysis.status !== 'finished')
+        return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
+      if (this.#before === undefined) return this.#framed(after, html`<p>Computing …</p>`);
+      return this.#list(this.#before, `${this.#after(this.#before.token)} · computing: ${after} …`);
+    }
     if ('code' in shown)
       return this.#framed(after, html`<p class=${isFailure(shown) ? 'problem' : ''}>${shown.message}</p>`);
+    this.#before = shown;
+    return this.#list(shown, after);
+  }
+
+  #after(token: number): string {
+    return `after ${this.scene.findings.labels[token] ?? ''} (token ${token})`;
+  }
+
+  #list(shown: PredictionsEvent, note: string) {
+    const { token } = shown;
     const most = greatest(shown.top.map(({ probability }) => probability));
     return this.#framed(
-      after,
+      note,
       html`<ol>
         ${shown.top.slice(0, shownTokens).map(
           ({ id, text, probability }) => html`<li>
             <button
               class="token quiet"
               data-testid="next-${id}"
-              aria-pressed=${this.scene.selection.next === id}
+              aria-pressed=${this.#token() === token && this.scene.selection.next === id}
               title="Choose this prediction: the tint of saliency shows what it depends on"
               @click=${() => this.select({ token, next: id })}
             >${textLabel(text, id)}</button>
@@ -112,20 +128,26 @@ export class Predictions extends View {
     return predictions && (this.scene.selection.token ?? predictions.token);
   }
 
-  #shown(token: number): PredictionsEvent | Problem | typeof computing | undefined {
+  #shown(token: number): PredictionsEvent | Problem | undefined {
     const { predictions } = this.scene.analysis;
     return predictions?.token === token ? predictions : this.known.get(token);
   }
 
-  async #fetch(token: number, run: number): Promise<void> {
-    let answer: PredictionsEvent | Problem;
+  /** One question at a time: of what is passed over quickly only the last is asked for. */
+  async #ask(): Promise<void> {
+    const [token, { run, analysis, ask }] = [this.#token(), this.scene];
+    const isSettled = token === undefined || this.#shown(token) !== undefined;
+    if (isSettled || this.#asking || analysis.status !== 'finished') return;
+    this.#asking = true;
+    let answer: PredictionsEvent | Problem | undefined;
     try {
-      answer = await this.scene.ask({ type: 'predictions', token });
+      answer = await ask({ type: 'predictions', token });
     } catch (error) {
-      if (SinkscopeError.is(error, 'cancelled')) return;
-      answer = toProblem(error);
+      answer = SinkscopeError.is(error, 'cancelled') ? undefined : toProblem(error);
     }
-    if (run === this.scene.run) this.known = new Map(this.known).set(token, answer);
+    this.#asking = false;
+    if (answer !== undefined && run === this.scene.run) this.known = new Map(this.known).set(token, answer);
+    else this.requestUpdate();
   }
 }
 

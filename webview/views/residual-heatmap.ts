@@ -31,7 +31,7 @@ export class ResidualHeatmap extends View {
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (!this.differs(changed, 'findings', 'thresholds')) return;
-    this.#scale = multipleScale(this.scene.thresholds);
+    if (this.differs(changed, 'thresholds')) this.#scale = multipleScale(this.scene.thresholds);
     this.#cells = this.#celled();
   }
 

@@ -43,13 +43,18 @@ export class SinkHeatmap extends View {
   @query('sinkscope-grid') private grid!: Grid;
 
   #token: number | undefined;
+  /** Whose attention the cells are of. */
+  #drawing: number | 'extra' | undefined;
   #cells!: Cells;
 
   override willUpdate(changed: PropertyValues<this>): void {
     const { token } = this.scene.selection;
     if (token !== undefined && token !== this.#token) this.chosenExtra = undefined;
     this.#token = token;
-    if (this.differs(changed, 'findings', 'selection') || !changed.has('scene')) this.#cells = this.#celled();
+    const drawing = this.#extra() ? 'extra' : shownToken(this.scene.findings, this.scene.selection);
+    if (drawing === this.#drawing && !this.differs(changed, 'findings')) return;
+    this.#drawing = drawing;
+    this.#cells = this.#celled();
   }
 
   override render() {

@@ -1,19 +1,18 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
-import { css, nothing, type PropertyValues, unsafeCSS } from 'lit';
+import { nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { guard } from 'lit/directives/guard.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../../src/analysis/format.js';
 import { layerName, textLabel } from '../../src/analysis/label.js';
 import {
   type AskedTint,
   askedLevel,
-  askedTints,
   isAsked,
   levelFrom,
   saliencyFrom,
   saliencyShares,
   surprisalFrom,
   tintChoices,
-  tintEdge,
   tintLevel,
   tintLevels,
   tokenMultiples,
@@ -21,29 +20,17 @@ import {
 import type { PredictionsEvent } from '../../src/engine/contract/events.js';
 import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
+import { Painting } from '../frame.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
 import { describeToken, roleInWords, surpriseLines, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
+import { levels, tokenStripStyles } from './token-strip-styles.js';
 
-/** Tokens in the page at once: more would slow every selection down. */
+/** Tokens in the page at once, and those of which none is looked at again as long as nothing of them changes. */
 const pageLength = 1024;
-
-const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
-
-/** Where contrast is high, a line below grows with the level too: backgrounds alone are hard to tell from black. */
-const tintStyles = ['tint', ...askedTints]
-  .flatMap((name) =>
-    levels.map(
-      (level) =>
-        `.${name}${level} {
-         background: var(--vscode-sinkscope-${name}${level});
-         box-shadow: inset 0 -${tintEdge(level)}px var(--vscode-sinkscope-tintEdge, transparent);
-       }`,
-    ),
-  )
-  .join('\n');
+const groupLength = 64;
 
 /** A number for each token, or why there are none. */
 interface AskedTokens {
@@ -60,80 +47,16 @@ interface AskedTokens {
 
 @customElement('sinkscope-token-strip')
 export class TokenStrip extends View {
-  static override styles = [
-    quietButtonStyles,
-    keyStyles,
-    tooltipStyles,
-    css`
-      .key > * {
-        display: inline-flex;
-        flex-wrap: wrap;
-        align-items: baseline;
-        gap: 4px;
-      }
-      .swatch {
-        padding: 0 4px;
-        border-radius: 3px;
-        color: var(--vscode-foreground);
-        white-space: nowrap;
-      }
-      .tokens {
-        max-height: 12em;
-        overflow: auto;
-        font-family: var(--vscode-editor-font-family, monospace);
-        line-height: 1.7;
-      }
-      .tokens:focus-visible {
-        outline: 1px solid var(--vscode-focusBorder);
-        outline-offset: 2px;
-      }
-      .token {
-        display: inline-block;
-        margin: 0 1px;
-        padding: 0 2px;
-        border: 1px solid transparent;
-        border-radius: 3px;
-        line-height: 1.4;
-        max-width: 100%;
-        overflow-wrap: anywhere;
-        white-space: pre-wrap;
-        cursor: pointer;
-      }
-      .named .token { margin-inline: 6px; } /* Names have blanks of their own: patches, nodes. */
-      .role {
-        margin: 0 2px 0 6px;
-        padding: 0 4px;
-        border-left: 3px solid var(--muted);
-        font: 0.85em var(--vscode-font-family, sans-serif);
-        color: var(--muted);
-        user-select: none;
-      }
-      .template {
-        color: var(--muted);
-      }
-      .token small {
-        font-size: 0.75em;
-        color: var(--muted);
-      }
-      .token:hover {
-        border-color: var(--vscode-foreground);
-      }
-      .token[aria-selected='true'] {
-        outline: 2px solid var(--vscode-focusBorder);
-      }
-      .tokens:focus-visible .active {
-        outline: 2px dashed var(--vscode-foreground);
-      }
-      ${unsafeCSS(tintStyles)}
-    `,
-    markStyles,
-  ];
+  static override styles = [quietButtonStyles, keyStyles, tooltipStyles, tokenStripStyles, markStyles];
 
   @state() private active = 0;
   @state() private page = 0;
 
+  @query('.tokens') private list!: HTMLElement;
   @query('.tooltip') private tooltip!: HTMLElement;
 
+  readonly #painting = new Painting(this, () => this.#placeRings());
+  readonly #resize = new ResizeObserver(() => this.#painting.ask());
   /** Of each token the multiple that it is tinted by, at a layer or over all. */
   #multiples: readonly number[] = [];
   #layer: number | undefined;
@@ -208,12 +131,11 @@ export class TokenStrip extends View {
     const { labels } = this.scene.findings;
     const pages = Math.ceil(labels.length / pageLength);
     const page = Math.min(this.page, Math.max(0, pages - 1));
-    const from = page * pageLength;
-    const kinds = kindsOf(this.scene.findings);
-    const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
-    const { thresholds, tint } = this.scene;
-    const multiples = this.#multiples;
-    const roles = this.scene.analysis.tokens?.tokens;
+    const [from, to] = [page * pageLength, Math.min(labels.length, (page + 1) * pageLength)];
+    const groups = Array.from({ length: Math.ceil((to - from) / groupLength) }, (_, group) => {
+      const first = from + group * groupLength;
+      return this.#group(first, Math.min(to, first + groupLength));
+    });
     return html`
       <div
         class="tokens ${this.scene.analysis.tokens?.tokenizer === false ? 'named' : ''}"
@@ -235,29 +157,48 @@ export class TokenStrip extends View {
           else this.#show(token);
         }}
         @pointerleave=${this.#hide}
-      >${labels.slice(from, from + pageLength).map((label, index) => {
-        const token = from + index;
-        const kind = kinds.get(token);
-        const sink = sinks.get(token);
-        const tinted = isAsked(tint)
-          ? `${tint}${askedLevel(tint, this.#value(token))}`
-          : `tint${tintLevel(multiples[token] ?? 0, tint, thresholds)}`;
-        const role = roles?.[token]?.role;
-        const begins = role !== undefined && role !== 'template' && (index === 0 || role !== roles?.[token - 1]?.role);
-        return html`${begins ? html`<span class="role" aria-hidden="true">${roleInWords[role]}</span>` : nothing}<span
-          id="token${token}"
-          class="token ${role ?? ''} ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
-          role="option"
-          data-token=${token}
-          aria-selected=${this.scene.selection.token === token}
-          aria-label=${tokenFacts(this.scene.findings, token, kind, role)}
-        >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
-          kind === 'large' ? html`<b class="of-large">△</b>` : nothing
-        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shown(label)}</span>`;
-      })}</div>
+      ><div class="flow">${groups}</div><i class="ring selected" aria-hidden="true"></i><i class="ring active" aria-hidden="true"></i></div>
       ${pages > 1 ? this.#pager(page, pages) : nothing} ${this.#key()}
       <div class="tooltip" hidden></div>
     `;
+  }
+
+  /** Tokens from `first` to before `end`. */
+  #group(first: number, end: number) {
+    const { findings, analysis, selection } = this.scene;
+    const tints = Array.from({ length: end - first }, (_, index) => this.#tint(first + index));
+    const { token: chosen = -1 } = selection;
+    const depends = [findings, first, chosen >= first && chosen < end ? chosen : -1, tints.join(' ')];
+    return html`<span class="group">${guard(depends, () => {
+      const kinds = kindsOf(findings);
+      const sinks = new Set(findings.sinks.sinks.map((sink) => sink.token));
+      const roles = analysis.tokens?.tokens;
+      return tints.map((tint, index) => {
+        const token = first + index;
+        const kind = kinds.get(token);
+        const isSink = sinks.has(token);
+        const role = roles?.[token]?.role;
+        const isFirst = token % pageLength === 0 || role !== roles?.[token - 1]?.role;
+        const begins = role !== undefined && role !== 'template' && isFirst;
+        return html`${begins ? html`<span class="role" aria-hidden="true">${roleInWords[role]}</span>` : nothing}<span
+          id="token${token}"
+          class="token ${role ?? ''} ${tint} ${kind ?? ''} ${isSink ? 'sink' : ''}"
+          role="option"
+          data-token=${token}
+          aria-selected=${chosen === token}
+          aria-label=${tokenFacts(findings, token, kind, role)}
+        >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
+          kind === 'large' ? html`<b class="of-large">△</b>` : nothing
+        }${isSink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shownLabel(findings.labels[token] ?? '')}</span>`;
+      });
+    })}</span>`;
+  }
+
+  /** The class of a token's background. */
+  #tint(token: number): string {
+    const { tint, thresholds } = this.scene;
+    if (isAsked(tint)) return `${tint}${askedLevel(tint, this.#value(token))}`;
+    return `tint${tintLevel(this.#multiples[token] ?? 0, tint, thresholds)}`;
   }
 
   /** What backgrounds and signs mean, here and in the editor, and which tokens have a background. */
@@ -308,13 +249,39 @@ export class TokenStrip extends View {
     >`;
   }
 
+  override firstUpdated(): void {
+    this.#resize.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+  }
+
   override updated(): void {
-    if (this.active === this.#revealed) return;
-    this.#revealed = this.active;
-    const list = this.renderRoot.querySelector('.tokens');
-    const token = this.renderRoot.querySelector(`#token${this.active}`);
-    if (list === null || token === null) return;
-    const [inner, outer] = [token.getBoundingClientRect(), list.getBoundingClientRect()];
+    this.#painting.ask();
+  }
+
+  /** Puts the rings round their tokens and scrolls just as far as it takes to see the active one. */
+  #placeRings(): void {
+    const { list, active } = this;
+    const boxOf = (token: number | undefined) =>
+      this.renderRoot.querySelector(`#token${token}`)?.getBoundingClientRect();
+    const [outer, selected, inner] = [list.getBoundingClientRect(), boxOf(this.scene.selection.token), boxOf(active)];
+    const { scrollTop } = list;
+    for (const [name, box] of Object.entries({ selected, active: inner })) {
+      const ring = list.querySelector<HTMLElement>(`.ring.${name}`);
+      if (ring === null) continue;
+      ring.hidden = box === undefined;
+      if (box === undefined) continue;
+      const { style } = ring;
+      style.left = `${box.left - outer.left}px`;
+      style.top = `${box.top - outer.top + scrollTop}px`;
+      style.width = `${box.width}px`;
+      style.height = `${box.height}px`;
+    }
+    if (active === this.#revealed || inner === undefined) return;
+    this.#revealed = active;
     if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
     if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
   }
@@ -379,7 +346,10 @@ export class TokenStrip extends View {
     if (wanted !== undefined) {
       this.active = Math.max(0, Math.min(last, wanted));
       this.page = Math.floor(this.active / pageLength);
-      void this.updateComplete.then(() => this.#show(this.active));
+      void this.updateComplete.then(() => {
+        this.#placeRings();
+        this.#show(this.active);
+      });
     } else if (event.key === 'Escape') this.#hide();
     else if (event.key === 'Enter' || event.key === ' ') this.select({ token: this.active });
     else return;
@@ -388,7 +358,7 @@ export class TokenStrip extends View {
 }
 
 /** A label as it is shown here: fonts seldom have the sign of a carriage return. */
-function shown(label: string) {
+function shownLabel(label: string) {
   const [first = '', ...others] = label.split('␍');
   return html`${first}${others.map((part) => html`<small>\\r</small>${part}`)}`;
 }

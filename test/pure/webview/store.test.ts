@@ -55,6 +55,18 @@ describe('the store follows a run', () => {
     expect(store.state.analysis.layers).toHaveLength(3);
   });
 
+  it('takes what was selected here and comes back for no change', () => {
+    const { store, sent } = connected();
+    const listener = vi.fn();
+    store.select({ token: 2, layer: 1 });
+    store.subscribe(listener);
+    const back = at(sent, 0);
+    store.receive({ type: 'selection', selection: back.type === 'select' ? back.selection : {} });
+    expect(listener).not.toHaveBeenCalled();
+    store.receive({ type: 'selection', selection: { token: 2 } });
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+
   it('leaves out what it knows already', () => {
     const { store, sent, tell, replay } = connected();
     replay(3);
