@@ -104,7 +104,7 @@ export async function serve({ folder, device, ...budget }: McpOptions, signal: A
     process.stdin.once('end', done);
   });
   server.onerror = ({ message }) => remark([`sinkscope: What the client sent could not be read: ${named(message)}.`]);
-  await server.connect(new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: mostBytes }));
+  await server.connect(new StdioServerTransport(undefined, undefined, { maxBufferSize: mostBytes }));
   await gone;
   desk.dispose();
   await server.close();

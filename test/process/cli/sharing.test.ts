@@ -8,7 +8,7 @@ import { toJson } from '../../../src/analysis/result.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { readToWebview, type ToWebview } from '../../../src/protocol.js';
 import { unpack } from '../../../src/report/pack.js';
-import { analyze, path, sinkscope } from './here.js';
+import { path, sinkscope } from './here.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -33,11 +33,11 @@ async function told(file: string): Promise<ToWebview[]> {
 it('a report holds the whole run, of which the panel folds what --json prints', async () => {
   const file = join(folder, 'run.html');
   const asked = ['--file', path('media/sample.md')];
-  const { code, stderr } = await sinkscope('analyze', 'llama', ...asked, '--report', file);
+  const { code, stdout, stderr } = await sinkscope('analyze', 'llama', ...asked, '--json', '--report', file);
   expect([code, stderr]).toEqual([0, '']);
   const replay = (await told(file)).find((message) => message.type === 'replay');
   const shown = (replay?.events ?? []).reduce(fold, emptyAnalysis);
-  const { seconds, first_layer_seconds, model, ...expected } = await analyze('llama', ...asked);
+  const { seconds, first_layer_seconds, model, ...expected } = JSON.parse(stdout);
   const json: unknown = JSON.parse(JSON.stringify(toJson(shown, defaultThresholds)));
   // But for where the model lies on this machine.
   expect(json).toMatchObject({ ...expected, model: { ...model, file: 'model.onnx' } });

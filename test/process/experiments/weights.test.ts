@@ -136,7 +136,7 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
       warnings: [],
     });
   // The demo models' own figures, by PyTorch: llama, llama-sink, llama-bias.
-  expect(said(true, 34.9, 15.2, 37.7)).toMatch(/^Zeroing .* × 3\.49, .* × 1\.52; .* mostly in these few rows\.$/);
+  expect(said(true, 34.9, 15.2, 37.7)).toMatch(/^Zeroing .* by 3\.49, .* by 1\.52; .* mostly in these few rows\.$/);
   expect(said(false, 10.5, 11.8, 12.4)).toMatch(
     /^Nothing is massive by definition here, .*: the model hardly needs them; the effect of the paper does not appear in this model\.$/,
   );

@@ -2,6 +2,13 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { inNextFrame, Painting } from '../../../webview/frame.js';
 import { at } from '../../support/lists.js';
 
+/** What the browser tells of: it is listened to from the start. */
+const heard = vi.hoisted(() => {
+  const listeners = new Map<string, () => void>();
+  vi.stubGlobal('addEventListener', (name: string, listener: () => void) => listeners.set(name, listener));
+  return (name: string) => listeners.get(name)?.();
+});
+
 /** What the browser would call, in order. */
 let callbacks: (() => void)[] = [];
 let look: (isInSight: boolean) => void = () => undefined;
@@ -82,6 +89,19 @@ it('paints what comes into sight, where something of it has changed', async () =
   look(false);
   look(true);
   await frame();
+  expect(paint).toHaveBeenCalledTimes(1);
+});
+
+it('paints on paper at once, also what is out of sight', async () => {
+  const { painting, paint } = placed();
+  look(false);
+  heard('beforeprint');
+  painting.ask();
+  await Promise.resolve();
+  expect(paint).toHaveBeenCalledTimes(1);
+  heard('afterprint');
+  painting.ask();
+  await Promise.resolve();
   expect(paint).toHaveBeenCalledTimes(1);
 });
 
