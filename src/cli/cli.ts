@@ -11,12 +11,16 @@ import { toProblem } from '../errors.js';
 import { commandsOf } from './commands.js';
 import { print, remark, watchEnds } from './terminal.js';
 
+/** Milliseconds to say what there is and to leave nothing half-written, when it is asked to end. */
+const grace = 5000;
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   // Once: whoever asks a second time does not want to wait.
   process.once(signal, () => {
     process.exitCode = 128 + constants.signals[signal];
     interruption.abort();
+    // What waits for the system, for a pipe that nobody writes to, knows of no abort.
+    setTimeout(() => process.kill(process.pid, signal), grace).unref();
   });
 }
 watchEnds();
