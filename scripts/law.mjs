@@ -40,7 +40,7 @@ src/engine/stages              src/gradients src/engine/stages/session.ts src/en
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet hyparquet-compressors
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
-src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
+src/hub                        src/saving.ts src/engine/contract src/engine/host src/models node valibot @huggingface/hub
 src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot diff
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts

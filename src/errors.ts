@@ -100,6 +100,7 @@ const reasons = new Map(
     EISDIR: 'it is a folder',
     EACCES: 'access is denied',
     EPERM: 'access is denied',
+    EEXIST: 'something else has its name',
     EROFS: 'the disk is read-only',
     ENOSPC: 'the disk is full',
     EDQUOT: 'the disk quota is used up',

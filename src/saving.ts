@@ -4,7 +4,7 @@
  * one that saves into that folder removes it.
  */
 import { constants, readFileSync } from 'node:fs';
-import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileReason, SinkscopeError } from './errors.js';
@@ -62,6 +62,25 @@ export async function checkTarget(file: string): Promise<void> {
   if (there?.isDirectory()) throw refused(file, 'it is a folder; give the name of a file');
   if (there && !there.isFile())
     throw refused(file, 'it is a link or a device, and neither is replaced; save elsewhere');
+}
+
+/**
+ * Makes a folder with those above it, where they are not there. Not by `recursive` of `mkdir`, which tries for ever, in a
+ * thread that no signal reaches, where a folder is there and knows of no folders that are to come: `/proc`.
+ *
+ * @throws Error of the system
+ */
+export async function makeFolders(folder: string): Promise<void> {
+  const above = dirname(folder);
+  const make = () =>
+    mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || above === folder) throw error;
+    await makeFolders(above);
+    await make();
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Plays VS Code and the extension's host in a report: tells the panel what the file holds, answers what was open when it
- * was made, and says of everything else that it is not in the report. Runs before the panel.
+ * was made, and says of everything else that it is not in the report. Begins the panel, which lies packed in it.
  */
 import type { Asked, FromWebview, Reply } from '../src/protocol.js';
 import { unpack } from '../src/report/pack.js';
@@ -44,9 +44,18 @@ Object.assign(globalThis, {
   }),
 });
 
+const panel = document.createElement('script');
+panel.type = 'module';
+// What this script may, and no other.
+panel.nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce ?? '';
+panel.textContent = contents.panel;
+document.body.append(panel);
+
 function take(message: FromWebview): void {
   switch (message.type) {
     case 'ready':
+      // It runs. A copy that a browser saves of its page begins its own.
+      panel.remove();
       // The panel has been told first that it is printed (webview/frame.ts).
       whenPrinted();
       for (const one of contents.messages) tell(one);
@@ -66,13 +75,15 @@ function take(message: FromWebview): void {
 }
 
 /** Messages and values go to the panel, which checks them as those of any host. */
-function unpacked(bytes: Uint8Array): { readonly messages: readonly unknown[]; readonly answers: readonly unknown[] } {
+function unpacked(bytes: Uint8Array) {
   const held = unpack(bytes);
-  const listOf = (name: string): unknown[] => {
-    const list: unknown = typeof held === 'object' && held !== null ? Reflect.get(held, name) : undefined;
+  const part = (name: string): unknown =>
+    typeof held === 'object' && held !== null ? Reflect.get(held, name) : undefined;
+  const listOf = (name: string): readonly unknown[] => {
+    const list = part(name);
     return Array.isArray(list) ? list : [];
   };
-  return { messages: listOf('messages'), answers: listOf('answers') };
+  return { messages: listOf('messages'), answers: listOf('answers'), panel: `${part('panel')}` };
 }
 
 function tell(message: unknown): void {

@@ -117,10 +117,13 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     if (!options.set) {
       const analysis = await adviseOnLength(run(wanted));
       const shown = presentAnalysis(analysis, defaultThresholds, { name });
-      await saveReport(options.report, { name, analysis }, shown);
-      if (options.markdown) printMarkdown(shown);
-      else if (options.json) printJson(toJson(analysis, defaultThresholds));
-      else print(report(analysis, defaultThresholds));
+      try {
+        await saveReport(options.report, { name, analysis }, shown);
+      } finally {
+        if (options.markdown) printMarkdown(shown);
+        else if (options.json) printJson(toJson(analysis, defaultThresholds));
+        else print(report(analysis, defaultThresholds));
+      }
       return;
     }
     const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
@@ -137,8 +140,11 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       status: 'finished',
       presentation,
     } as const;
-    await saveReport(options.report, { name, analysis, experiments: [changed] }, presentation);
-    printOutcome(options, outcomeOf(presentation, interveneJson(result, calibration)), tables);
+    try {
+      await saveReport(options.report, { name, analysis, experiments: [changed] }, presentation);
+    } finally {
+      printOutcome(options, outcomeOf(presentation, interveneJson(result, calibration)), tables);
+    }
   });
 }
 

@@ -11,6 +11,9 @@ import { toProblem } from '../errors.js';
 import { commandsOf } from './commands.js';
 import { print, remark, watchEnds } from './terminal.js';
 
+/** Milliseconds to say what there is and to leave nothing half-written, when it is asked to end. */
+const grace = 10_000;
+
 /** Runs the models of all commands. */
 export const engine = new Engine();
 const linesOf = (text: string) => text.replace(/\n$/, '').split('\n');
@@ -50,6 +53,8 @@ if (require.main === module) {
     process.once(signal, () => {
       process.exitCode = 128 + constants.signals[signal];
       interruption.abort();
+      // What waits for the system, for a pipe that nobody writes to, knows of no abort.
+      setTimeout(() => process.kill(process.pid, signal), grace).unref();
     });
   }
   watchEnds();

@@ -136,14 +136,18 @@ function setupOf(engine: Engine, { bos, window, memory = 0, threads = 0 }: Optio
 
 /** The options of an input; of several one is to be given. */
 function optionsOf(inputs: ExperimentInputs, name: string, input: ExperimentInput): Option[] {
-  const option = optionOf(input);
+  const option = optionOf(inputs, input);
   const other = otherOption(input);
   if (!other) return [isNeeded(inputs, name, {}) ? option.makeOptionMandatory() : option];
   return input.kind === 'texts' ? [other, option] : [other.conflicts(option.attributeName()), option];
 }
 
-function optionOf(input: ExperimentInput): Option {
-  const { flag, help } = input;
+const oneOf = new Intl.ListFormat('en', { type: 'disjunction' });
+
+function optionOf(inputs: ExperimentInputs, input: ExperimentInput): Option {
+  const { flag, neededFor } = input;
+  const decides = neededFor && inputs[neededFor.input]?.flag.split(' ')[0];
+  const help = neededFor ? `with ${decides} ${oneOf.format(neededFor.is)}: ${input.help}` : input.help;
   const open = 'open' in input && input.open !== undefined && !input.neededFor ? ` (default: ${input.open})` : '';
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
@@ -182,7 +186,7 @@ async function givenBy(command: Command, inputs: ExperimentInputs, engine: Engin
   const values: readonly unknown[] = command.processedArgs;
   const args = new Map(command.registeredArguments.map((argument: Argument, i) => [argument.name(), values[i]]));
   const givenFor = (input: ExperimentInput) =>
-    isArgument(input) ? args.get(nameOf(input.flag)) : command.getOptionValue(optionOf(input).attributeName());
+    isArgument(input) ? args.get(nameOf(input.flag)) : command.getOptionValue(new Option(input.flag).attributeName());
   for (const [name, input] of Object.entries(inputs)) {
     const other = otherOption(input);
     const value = givenFor(input);
@@ -240,7 +244,8 @@ function corpusOf(typed: readonly string[], paths: readonly string[], engine: En
 
 function missing(input: ExperimentInput, other: Option): SinkscopeError {
   const what = input.kind === 'files' ? input.one : 'text';
-  const options = input.kind === 'files' ? [optionOf(input), other] : [other, optionOf(input)];
+  const own = new Option(input.flag);
+  const options = input.kind === 'files' ? [own, other] : [other, own];
   return new SinkscopeError({
     code: 'input',
     message: `There is no ${what}: give ${options.map(({ long }) => long).join(' or ')}.`,

@@ -4,13 +4,13 @@
  * that several windows can write at once, and what one of them takes away is missing to the others, never half there.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import { runEvent, runRequest } from '../engine/contract/events.js';
 import { grouped, SinkscopeError } from '../errors.js';
-import { saveWhole } from '../saving.js';
+import { makeFolders, saveWhole } from '../saving.js';
 import { flag, maybe, type Sent, text, whole } from '../schemas.js';
 
 /** Changes with the form of what is stored, `RunEvent` included; what has another is no run, and makes room first. */
@@ -98,7 +98,7 @@ export class History {
     return this.next(async () => {
       const id = `${at.toString(36)}-${randomBytes(6).toString('hex')}`;
       const bytes = serialize({ version, ...run });
-      await mkdir(this.folder, { recursive: true });
+      await makeFolders(this.folder);
       const same = (await this.list()).filter(
         (one) => one.question === about.question && one.name === undefined && !needed.includes(one.id),
       );

@@ -3,9 +3,10 @@
  * with links to them by the files' own names, and `refs`, which say what commit a branch is at. What one tool has
  * downloaded, all have.
  */
-import { lstat, mkdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
+import { makeFolders } from '../saving.js';
 import type { HubFile, Listing } from './repository.js';
 
 /** The folder of a repository in the cache `hub`. */
@@ -56,7 +57,7 @@ export async function fileBytes(path: string): Promise<number | undefined> {
 export async function nameFile(hub: string, listing: Listing, file: HubFile): Promise<void> {
   const [blob, path] = [blobOf(hub, listing, file), fileIn(hub, listing, file.path)];
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     const target = relative(dirname(path), blob);
     const before = await lstat(path).catch(() => undefined);
     if (before?.isSymbolicLink() && (await readlink(path)) === target) return;
@@ -81,7 +82,7 @@ export async function nameCommit(hub: string, listing: Listing): Promise<void> {
   if (repository.revision === commit) return;
   const path = inside(join(repositoryFolder(hub, listing), 'refs'), repository.revision);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     await writeFile(path, commit);
   } catch (error) {
     throw unwritten(path, error);

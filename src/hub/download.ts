@@ -1,8 +1,9 @@
 /** A model from a hub into the cache, with all that belongs to it. */
-import { mkdir, realpath, statfs } from 'node:fs/promises';
+import { realpath, statfs } from 'node:fs/promises';
 import { dirname, posix, relative, sep } from 'node:path';
 import type { Engine } from '../engine/host/engine.js';
 import { grouped, SinkscopeError } from '../errors.js';
+import { makeFolders } from '../saving.js';
 import { blobOf, fileBytes, fileIn, isCached, nameCommit, nameFile, unwritten } from './cache.js';
 import type { HubFile, HubModel, Listing } from './repository.js';
 import { type Hub, network } from './server.js';
@@ -98,7 +99,7 @@ export async function bytesToCome(cache: string, listing: Listing, files: readon
 
 /** @throws SinkscopeError `save` where the disk has no room for what is to come */
 async function checkRoom(cache: string, listing: Listing, files: readonly HubFile[]): Promise<void> {
-  await mkdir(cache, { recursive: true }).catch((error) => {
+  await makeFolders(cache).catch((error) => {
     throw unwritten(cache, error);
   });
   const wanted = await bytesToCome(cache, listing, files);

@@ -5,12 +5,13 @@
  * The bytes are a stranger's, and only lengths are read here, each held against the bytes that exist; all else is read in
  * the engine's process.
  */
-import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
 import type { Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
+import { makeFolders } from '../saving.js';
 import { inside, unwritten } from './cache.js';
 import { fileNamed } from './download.js';
 import type { HubFile, HubModel, Listing } from './repository.js';
@@ -59,7 +60,7 @@ export async function inspectRemote(
       const known = copies.get(file.path);
       if (known) return known;
       const path = inside(root, file.path);
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolders(dirname(path));
       const handle = await open(path, 'w+');
       const copy = new Copy(file, handle, fetchPart);
       copies.set(file.path, copy);

@@ -1,9 +1,10 @@
 /** One file from a hub to the disk: in parts where the connection breaks, and checked at its end. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { grouped, type SinkscopeError } from '../errors.js';
+import { makeFolders } from '../saving.js';
 import { fileBytes, unwritten } from './cache.js';
 import type { HubFile, Listing } from './repository.js';
 import { type Hub, network, openFile, stopped, why } from './server.js';
@@ -27,7 +28,7 @@ export async function* transfer(
   signal: AbortSignal,
 ): AsyncGenerator<number, void, void> {
   const partial = `${target}.incomplete`;
-  await mkdir(dirname(target), { recursive: true }).catch((error) => {
+  await makeFolders(dirname(target)).catch((error) => {
     throw unwritten(target, error);
   });
   const there = (await fileBytes(partial)) ?? 0;

@@ -6,7 +6,7 @@ import { pack } from './pack.js';
 /** Files of the built webview, as text. */
 export interface Assets {
   readonly style: string;
-  /** Plays the host; runs before the panel. */
+  /** Plays the host, and begins the panel. */
   readonly host: string;
   readonly panel: string;
 }
@@ -20,8 +20,8 @@ export interface PageOptions {
 }
 
 /**
- * The whole page. What it holds is compressed and in base64, whose letters end no element; title and sentence are the
- * only texts in the markup, and have no sign of it.
+ * The whole page. What it holds, the panel's code too, is compressed and in base64, whose letters end no element; title
+ * and sentence are the only texts in the markup, and have no sign of it.
  *
  * @throws Error where a script cannot stand in a page as it is
  */
@@ -36,6 +36,7 @@ export function reportPage(contents: Contents, { style, host, panel }: Assets, o
     `base-uri 'none'`,
     `form-action 'none'`,
   ].join('; ');
+  const packed = pack({ ...contents, panel: withoutMap(panel) });
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -52,12 +53,9 @@ ${inElement(style, 'style')}
 </head>
 <body data-view="report">
 <noscript><h1>${escaped(title)}</h1><p>${escaped(sentence)}</p><p>The figures are drawn by the scripts of this file: allow them to see more.</p></noscript>
-<script type="application/octet-stream" id="contents">${Buffer.from(pack(contents)).toString('base64')}</script>
+<script type="application/octet-stream" id="contents">${Buffer.from(packed).toString('base64')}</script>
 <script type="module" nonce="${nonce}">
 ${inElement(host, 'script')}
-</script>
-<script type="module" nonce="${nonce}">
-${inElement(panel, 'script')}
 </script>
 </body>
 </html>
@@ -69,9 +67,12 @@ function escaped(text: string): string {
   return visible(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
-/** Code as an element's text: without the map that lies beside it, and with nothing that ends the element. */
+/** Code without the map that lies beside it. */
+const withoutMap = (code: string) => code.replace(/^\/[/*]# sourceMappingURL=.*$/gm, '').trim();
+
+/** Code as an element's text, with nothing that ends the element. */
 function inElement(code: string, element: 'script' | 'style'): string {
-  const own = code.replace(/^\/[/*]# sourceMappingURL=.*$/gm, '').trim();
+  const own = withoutMap(code);
   // In strings and patterns, where alone it can stand, a slash may be escaped.
   const safe = element === 'script' ? own.replace(/<\/(?=script)/gi, '<\\/') : own;
   const ends = element === 'script' ? /<script/i : /<\/style/i;

@@ -109,6 +109,7 @@ const analyze = tool(
       threads,
       stream: named,
     };
+    desk.answers(undefined);
     const analysed = { request, analysis: yield* runPrompt(desk.engine, request, signal) };
     desk.answers(analysed);
     return {
@@ -137,6 +138,7 @@ const explain = tool(
     // It is run again where another run was made since.
     async function* ready() {
       if (desk.isAnswering(analysed)) return;
+      desk.answers(undefined);
       yield* runPrompt(engine, analysed.request, signal);
       desk.answers(analysed);
     }

@@ -86,8 +86,8 @@ export class Desk {
     throw new SinkscopeError({ code: 'input', message });
   }
 
-  /** Notes the run that the engine answers questions about from now on. */
-  answers(run: Analysed): void {
+  /** Notes the run that the engine answers questions about from now on: none while another one is made, or has failed. */
+  answers(run: Analysed | undefined): void {
     this.answering = run;
   }
 

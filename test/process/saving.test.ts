@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkTarget, partialFile, removePartials, saveWhole, writerOf } from '../../src/saving.js';
+import { checkTarget, makeFolders, partialFile, removePartials, saveWhole, writerOf } from '../../src/saving.js';
 import { temporaryFolder } from '../support/files.js';
 
 const temporary = await temporaryFolder();
@@ -22,6 +22,28 @@ it('a file is written whole, new or in the place of another', async () => {
   await saveWhole(file, 'two');
   expect(readFileSync(file, 'utf8')).toBe('two');
   expect(readdirSync(folder)).toEqual(['result.json']);
+});
+
+describe('folders', () => {
+  it('are made with those above them, by several at once, and stay', async () => {
+    const wanted = ['a/b/c', 'a/b/d', 'a/b/c'].map((path) => join(folder, path));
+    await Promise.all(wanted.map(makeFolders));
+    await saveWhole(join(folder, 'a/b/c/x'), 'kept');
+    await makeFolders(join(folder, 'a/b/c'));
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['a', 'a/b', 'a/b/c', 'a/b/c/x', 'a/b/d']);
+  });
+
+  it('are refused at once where something is in the way', async () => {
+    writeFileSync(file, '');
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'));
+    await expect(makeFolders(file)).rejects.toThrow('EEXIST');
+    await expect(makeFolders(join(file, 'a/b'))).rejects.toThrow('ENOTDIR');
+    await expect(makeFolders(join(folder, 'dangling'))).rejects.toThrow('ENOENT');
+    await expect(makeFolders(join(folder, 'dangling/a'))).rejects.toThrow('ENOENT');
+    // Is there, and takes nothing.
+    if (existsSync('/proc')) await expect(makeFolders('/proc/none/a')).rejects.toThrow('ENOENT');
+    expect(existsSync(join(folder, 'nowhere'))).toBe(false);
+  });
 });
 
 describe('what is no regular file stays as it is', () => {

@@ -26,7 +26,7 @@ export const ablate = define({
       label: 'Calibration text (for means)',
       document: 'bundled',
       flag: '--calibrate <path>',
-      help: 'with --set mean: the text that means are taken from',
+      help: 'the text that means are taken from',
       neededFor: { input: 'set', is: ['mean'] },
     },
     answers: { ...shared.answers, open: 'none' },

@@ -23,7 +23,7 @@ export const doctor = define({
       kind: 'choice',
       label: 'Scheme',
       flag: '--scheme <name>',
-      help: 'how the model is to be quantised, simulated; of no use with --against',
+      help: 'how the model is to be quantised, simulated; of no use with a file that is there',
       choices: schemeNames,
     },
     against: {

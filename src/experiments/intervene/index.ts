@@ -11,7 +11,7 @@ export const intervene = define({
   about: 'effect',
   command: 'Intervene…',
   description: 'One text as it is and with activations set to something else, side by side.',
-  help: 'run a text as it is and with activations set to something else (several changes at once: analyze --set)',
+  help: 'run a text as it is and with activations set to something else (several changes at once: sinkscope analyze --set)',
   inputs: {
     model: shared.model,
     text: { ...shared.prompt, document: 'analysed' },
@@ -21,7 +21,7 @@ export const intervene = define({
       label: 'Calibration text (for means)',
       document: 'bundled',
       flag: '--calibrate <path>',
-      help: 'with --to mean: the text that means are taken from',
+      help: 'the text that means are taken from',
       neededFor: { input: 'set', is: ['mean'] },
     },
   },

@@ -18,7 +18,7 @@ export const merge = define({
       kind: 'files',
       label: 'Parts',
       flag: '<parts...>',
-      help: 'files written by survey --shard i/n --save',
+      help: 'files written by sinkscope survey --shard i/n --save',
       one: 'part',
       extensions: ['json'],
     },

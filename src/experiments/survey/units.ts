@@ -1,12 +1,12 @@
 /** A survey in units, which several processes share and which are kept as soon as they are done. */
 import { createHash } from 'node:crypto';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SURVEY_VERSION, type Survey } from '../../engine/contract/surveys.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
 import { processorsEach } from '../../processors.js';
-import { saveWhole } from '../../saving.js';
+import { makeFolders, saveWhole } from '../../saving.js';
 import { finish, type Progress, type Run } from '../experiment.js';
 import { mergeParts } from '../shared/merge.js';
 import { type Planned, planSurvey, runShard, type SurveyRequest } from './compute.js';
@@ -48,7 +48,7 @@ export async function* runSurvey(engine: Engine, request: SharedSurvey, signal?:
     return { survey: SURVEY_VERSION, settings: plan.settings, shard, records };
   }
 
-  await mkdir(parts, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(parts).catch((error: unknown) => {
     throw new SinkscopeError({
       code: 'save',
       file: parts,

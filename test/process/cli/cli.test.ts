@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -270,6 +271,18 @@ describe('interruption', () => {
     expect(stdout).toBe('');
     expect(stderr).toBe('sinkscope: Stopped.\n');
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('ends what waits for the system', async () => {
+    const pipe = join(folder, 'text');
+    execFileSync('mkfifo', [pipe]);
+    const run = start('analyze', 'llama', '--file', pipe);
+    const result = ended(run);
+    // Open when it is read from, and nothing comes.
+    const writer = await open(pipe, 'w');
+    run.kill('SIGTERM');
+    expect(await result).toMatchObject({ signal: 'SIGTERM', stdout: '' });
+    await writer.close();
   });
 
   it('is no failure when the reader has seen enough', async () => {

@@ -48,6 +48,16 @@ describe('a repository of the Hub', () => {
     expect(layers).toEqual(expected.layers);
   });
 
+  test.runIf(process.platform === 'linux')('a cache that cannot be made is said at once', async () => {
+    vi.stubEnv('HF_HOME', '/proc/none');
+    const { code, stderr } = await sinkscope('download', 'owner/name', '--file', 'onnx/model.onnx');
+    vi.stubEnv('HF_HOME', home);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^sinkscope: \/proc\/none\/hub cannot be written: there is no such file or folder\. .*HF_HOME.*\n$/,
+    );
+  });
+
   test('that is gated is said, with what to do', async () => {
     hub.faults.refuses = { status: 401, code: 'GatedRepo' };
     const { code, stderr } = await sinkscope('download', 'owner/name');

@@ -8,7 +8,7 @@ import { CallToolResultSchema, ListRootsRequestSchema } from '@modelcontextproto
 import { afterEach, describe, expect, it } from 'vitest';
 import references from '../../references/analysis.json';
 import { temporaryFolder } from '../../support/files.js';
-import { path } from './sinkscope.js';
+import { fixture, path } from './sinkscope.js';
 
 const folder = await temporaryFolder();
 const clients: Client[] = [];
@@ -42,7 +42,7 @@ async function said(client: Client, name: string, args: object, options?: Parame
 
 describe('a run', () => {
   it('gives what PyTorch gives, and is looked into by its id', async () => {
-    const client = await connected(['--folder', path('media')]);
+    const client = await connected(['--folder', path('media'), '--folder', path('test/zoo/fixtures')]);
     const told: number[] = [];
     const { text } = await said(
       client,
@@ -69,6 +69,8 @@ describe('a run', () => {
     const first = await said(client, 'explain', { result: 'r1', token: 0 });
     expect(first.text).toContain(`| 4 | ${norm} |`);
     expect(first.text).toContain('Next token after ⟨bos⟩');
+    const failed = await said(client, 'analyze', { model: fixture('gnn-ts-op17'), text: 'Summer is warm.' });
+    expect(failed.failed).toBeDefined();
     const head = await said(client, 'explain', { result: 'r1', layer: 1, head: 2, token: 1 });
     // The second of two tokens that it sees, and nothing after it.
     const weights = head.text

@@ -1,7 +1,7 @@
 /** What stands in the way is said in one sentence, also where there is hardly a place left to say it. */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { demo, temporaryFolder } from '../../support/files.js';
@@ -47,6 +47,25 @@ describe('a disk that is full', () => {
     expect([code, JSON.parse(stdout).layers]).toEqual([0, 8]);
   });
 });
+
+it.runIf(process.platform === 'linux')(
+  'a report that there is no room for leaves the older one, and the run is printed',
+  async () => {
+    const own = join(folder, 'reports');
+    await mkdir(own);
+    const file = join(own, 'run.html');
+    await writeFile(file, 'older');
+    // Blocks of 1,024 bytes, of which a report has several hundred.
+    const command = [process.execPath, path('dist/cli.js'), 'analyze', 'llama', '--text', 'Summer is warm.'];
+    const child = spawn('bash', ['-c', 'ulimit -f 100; exec "$@"', 'bash', ...command, '--report', file]);
+    child.stdin.end();
+    const { code, stdout, stderr } = await ended(child);
+    expect(stderr).toMatch(/^sinkscope: .*run\.html could not be saved: the file would be larger than [^\n]+\n$/);
+    expect(code).toBe(1);
+    expect(stdout).toContain('Largest activation by layer');
+    expect([await readdir(own), await readFile(file, 'utf8')]).toEqual([['run.html'], 'older']);
+  },
+);
 
 describe('a model that cannot be opened', () => {
   const saying = async (...args: string[]) => {

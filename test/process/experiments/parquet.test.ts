@@ -88,6 +88,8 @@ describe('a corpus in Parquet', () => {
       entries.map((entry) => ({ sequence, ...entry })),
     );
     expect(rows.length).toBeGreaterThan(3);
+    const tokens = (await textsOf(`${saved}#token`)).map(([, text]) => text);
+    expect(tokens).toEqual(rows.map(({ token }: { token: string }) => token));
     const python = process.env.SINKSCOPE_PYTHON ?? 'python3';
     const read = `import json, sys, pyarrow.parquet as p; print(json.dumps(p.read_table(sys.argv[1]).to_pylist()))`;
     try {

@@ -14,7 +14,7 @@ import { layers, pattern, run } from '../analysis/example.js';
 
 const assets = {
   style: 'p { color: red }',
-  host: 'host()',
+  host: 'host("</script>")\n//# sourceMappingURL=report.js.map',
   panel: 'panel("</script>")\n//# sourceMappingURL=panel.js.map',
 };
 const nonce = 'c2lua3Njb3BlLW5vbmNlLTI0';
@@ -112,7 +112,8 @@ describe('the page of a report', () => {
     expect(addresses.filter((address) => address !== undefined)).toEqual(['data:,']);
     expect(elements.map(({ text }) => text).join('')).not.toContain('sourceMappingURL');
     const scripts = elements.filter(({ name }) => name === 'script').map(({ text }) => text.trim());
-    expect(scripts.slice(1)).toEqual(['host()', 'panel("<\\/script>")']);
+    expect(scripts.slice(1)).toEqual(['host("<\\/script>")']);
+    expect(unpack(Buffer.from(scripts[0] ?? '', 'base64'))).toMatchObject({ panel: 'panel("</script>")' });
   });
 
   it('does not tell where files lie on the machine that it was made on', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Presentation, presented } from '../../../src/analysis/presentation.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import { confirmation } from '../../../src/tools/confirm.js';
+import { schemaOf } from '../../../src/tools/schema.js';
 import { tools } from '../../../src/tools/table.js';
 import { inWords, rowsInWords } from '../../../src/tools/words.js';
 import { always, hostile, names, unseen } from '../../support/hostile.js';
@@ -100,4 +101,18 @@ describe('a confirmation', () => {
   it('is not asked for what only looks at results', () => {
     expect(confirmation({ title: 'More', inputs: {} }, {})).toBeUndefined();
   });
+});
+
+it('what agents are told of an input names no option of another surface', () => {
+  const told = tools.flatMap(({ name, inputs }) =>
+    Object.entries(schemaOf(inputs).properties ?? {}).map(([input, { description = '' }]) => [
+      name,
+      input,
+      description,
+    ]),
+  );
+  // But where a whole command is named.
+  expect(
+    told.filter(([, , description]) => /--\w/.test(description?.replace(/\bsinkscope [^,;)]*/g, '') ?? '')),
+  ).toEqual([]);
 });
