@@ -169,5 +169,11 @@ it('fits 320 pixels', async () => {
     const cells = page.getByTestId('differences').locator('tbody tr').first().locator('th, td');
     const widths = await cells.evaluateAll((all) => all.map((cell) => cell.getBoundingClientRect().width));
     expect(Math.min(...widths)).toBeGreaterThan(80);
+    // And what a box is called is a word in the narrowest side bar too.
+    await page.setViewportSize({ width: 241, height: 700 });
+    const lines = page.locator('sinkscope-blocks .branch b');
+    await expect
+      .poll(() => lines.evaluateAll((all) => Math.max(...all.map((one) => one.getClientRects().length))))
+      .toBe(1);
   }
 });
