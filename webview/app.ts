@@ -16,6 +16,7 @@ import { type Intent, readIntent } from './intent.js';
 import { takePicture } from './picture.js';
 import type { State, Store, WebviewApi } from './store.js';
 import { readTheme, type Theme, watchTheme } from './theme.js';
+import { Told } from './told.js';
 import type { Scene, SelectEvent } from './view.js';
 import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
@@ -53,13 +54,11 @@ export class App extends LitElement {
   @state() private tables: ReadonlySet<string> = new Set();
   @state() private page: Intent['page'] = 'analysis';
 
-  /** What has been done and nothing else shows, for a while. */
-  @state() private told = '';
-
   #findings!: Findings;
   #moved: Presentation | undefined;
   #intent!: Intent;
-  #forgetting: ReturnType<typeof setTimeout> | undefined;
+  /** What has been done and nothing else shows, for a while. */
+  readonly #told = new Told(this);
   #disposables: (() => void)[] = [];
   /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
   #chosenForExperiments = false;
@@ -99,7 +98,6 @@ export class App extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const dispose of this.#disposables) dispose();
-    clearTimeout(this.#forgetting);
   }
 
   override willUpdate(changed: PropertyValues): void {
@@ -153,7 +151,7 @@ export class App extends LitElement {
               </main>`
             : html`<main>${this.#live()} ${this.#notices()} ${this.#held()} ${empty ? nothing : this.#views()}</main>`
         }
-        <p class="told" role="status" data-testid="told">${this.told}</p>
+        ${this.#told.render()}
       </div>
     `;
   }
@@ -315,7 +313,7 @@ export class App extends LitElement {
     this.#chosenForExperiments = isChoice && this.page === 'experiments';
     this.store.send(message);
     // A report's page may have to save what it cannot copy.
-    if (message.type === 'copy' && !this.report) this.#tell('Copied.');
+    if (message.type === 'copy' && !this.report) this.#told.tell('Copied.');
   }
 
   #turn(page: Intent['page']): void {
@@ -366,15 +364,7 @@ export class App extends LitElement {
   async #onPicture({ detail }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
     const made = conditions(analysis, view.thresholds).join(' · ');
-    if (await takePicture(detail, made, (message) => this.store.send(message))) this.#tell('Picture copied.');
-  }
-
-  #tell(what: string): void {
-    this.told = what;
-    clearTimeout(this.#forgetting);
-    this.#forgetting = setTimeout(() => {
-      this.told = '';
-    }, 4_000);
+    if (await takePicture(detail, made, (message) => this.store.send(message))) this.#told.tell('Picture copied.');
   }
 
   #remember(part: Partial<Intent>): void {

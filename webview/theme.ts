@@ -33,6 +33,8 @@ export interface Theme {
   readonly sink: string;
   /** Of bars and lines: none of them is the colour of massive activations or of sinks, which mean that alone. */
   readonly series: readonly [string, ...string[]];
+  /** Of the parts of a block, where it is drawn. */
+  readonly parts: Readonly<Record<'attention' | 'cross' | 'mlp' | 'experts', string>>;
   readonly font: string;
   readonly highContrast: boolean;
   /**
@@ -109,6 +111,12 @@ export function readTheme(place: Element = document.body): Theme {
       foreground,
       ...[blue, color('charts-green', foreground), red].map(readable),
     ],
+    parts: {
+      attention: blue,
+      cross: color('charts-purple', foreground),
+      mlp: color('charts-green', foreground),
+      experts: color('charts-yellow', foreground),
+    },
     font: color('font-family', 'sans-serif'),
     highContrast: place.className.includes('vscode-high-contrast'),
   };

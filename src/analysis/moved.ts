@@ -21,11 +21,6 @@ import type { Thresholds } from './thresholds.js';
 
 /** Relative changes up to this are not told from none: what two ways of adding the same numbers differ by. */
 const negligible = 1e-5;
-/** Of each sort this many are named, the rest counted. */
-const named = 3;
-/** So many layers are named that differ most. */
-const most = 3;
-
 /**
  * What moved from `before` to `after`, two finished runs: a sentence; by layer and token and by layer and head, how far
  * numbers went up or down; what massive activations and sinks there are; a table by layer. Without parts where nothing
@@ -86,7 +81,7 @@ function untoldSinks({ sinksUntold, tokens }: RunDifference, before: Analysis, a
   return isMissed && reasons.length > 0 ? [`Sinks are not compared: ${reasons.join(', and ')}.`] : [];
 }
 
-/** The difference as sentences, the most telling first: `Nothing moved.` is one as well. */
+/** The difference as sentences, the most telling first: `Nothing moved.` is one as well. Tables name all of what these name one of. */
 export function movedInWords(found: RunDifference, before: Analysis, after: Analysis): string {
   if (!anyMoved(found)) return `Nothing moved: every figure is as it was, to within ${formatShare(negligible)}.`;
   const { massive, sinks, largest, layers, next, outputs } = found;
@@ -108,8 +103,8 @@ export function movedInWords(found: RunDifference, before: Analysis, after: Anal
 
 function listed<T>(all: readonly T[], what: string, verb: string, name: (one: T) => string): string[] {
   if (all.length === 0) return [];
-  const more = all.length > named ? ` and ${all.length - named} more` : '';
-  return [`${counted(all.length, what)} ${verb}: ${all.slice(0, named).map(name).join('; ')}${more}.`];
+  const more = all.length > 1 ? ` and ${all.length - 1} more` : '';
+  return [`${counted(all.length, what)} ${verb}: ${all.slice(0, 1).map(name).join()}${more}.`];
 }
 
 const massiveName = ({ dim, token, value, ratio, layer }: MassiveActivation, run: Analysis) =>
@@ -178,12 +173,10 @@ function layersInWords({ layers, pairs, tokens }: RunDifference): string[] {
   const sizes = isAlike ? 'Sizes' : 'Norms of the tokens in both texts';
   const [first] = ranked;
   if (!first) return [isAlike ? 'No layer’s sizes moved.' : `${sizes} moved in no layer.`];
-  const names = ranked
-    .toSorted((a, b) => b.change - a.change)
-    .slice(0, most)
-    .map(({ name, change }) => `${name} (${Number.isFinite(change) ? formatShare(change) : 'no numbers'})`);
+  const { name, change } = ranked.reduce((most, one) => (one.change > most.change ? one : most), first);
   const from = ranked.length < layers.length ? `, the first is ${first.name}` : '';
-  return [`${sizes} moved in ${ranked.length} of ${layers.length} layers${from}; most in ${names.join(', ')}.`];
+  const by = Number.isFinite(change) ? formatShare(change) : 'no numbers';
+  return [`${sizes} moved in ${ranked.length} of ${layers.length} layers${from}; most in ${name} (${by}).`];
 }
 
 function anyMoved({ pairs, tokens, shapes, massive, sinks, layers, next, outputs }: RunDifference): boolean {

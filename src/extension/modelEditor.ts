@@ -189,6 +189,8 @@ function connectModel(
         return analyses.stop();
       case 'model':
         return act(message.action);
+      case 'save-file':
+        return vscode.commands.executeCommand(contributedId('saveFile'), message.name, message.kind, message.bytes);
       case 'help':
         return vscode.commands.executeCommand(contributedId(message.name));
       default:

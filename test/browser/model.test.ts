@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import { violations } from './axe.js';
@@ -5,6 +6,20 @@ import { webview } from './browser.js';
 
 const { open } = webview();
 const view = 'model';
+
+/** What the page had saved, as text: the picture's two forms, and tables by their figure. */
+const savedBy = (page: Page) =>
+  page.evaluate(() => {
+    const files = window.harness.messages.flatMap((message) => (message.type === 'save-file' ? [message] : []));
+    const file = (name: string, kind: string) =>
+      new TextDecoder().decode(files.find((one) => one.name === name && one.kind === kind)?.bytes);
+    return {
+      svg: file('anatomy', 'svg'),
+      png: file('anatomy', 'png'),
+      anatomy: file('anatomy', 'csv'),
+      weights: file('weights', 'csv'),
+    };
+  });
 
 describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %s', (theme) => {
   it('a model with a run poured over it, a block and a weight chosen is accessible', async () => {
@@ -94,6 +109,56 @@ it('weights are found by name and place, and read when one is chosen', async () 
   ]);
 });
 
+it('the drawing is saved as a picture with its title, the run’s colours and what they mean, and tables as CSV', async () => {
+  const { page, said } = await open({ view, theme: 'dark' });
+  await page.locator('#layer-8 .state small').waitFor();
+  const save = async (figure: string, kind: string) => {
+    await page.getByLabel(`save ${figure}`, { exact: true }).click();
+    await page.getByRole('button', { name: kind }).filter({ visible: true }).click();
+  };
+  await save('Anatomy', 'Picture as SVG …');
+  await save('Anatomy', 'Picture as PNG …');
+  await save('Anatomy', 'Table as CSV …');
+  await save('Weights', 'Table as CSV …');
+  await expect.poll(async () => (await said('save-file')).length).toBe(4);
+  const { svg, png, anatomy, weights } = await savedBy(page);
+  expect(png.slice(1, 4)).toBe('PNG');
+  expect(anatomy).toMatch(/\r\n2,"block 2; Attention, 4 heads of 64, pattern in the graph/);
+  expect(weights).toMatch(/^name,in,part,type,shape,bytes\r\n/);
+  expect(weights).toContain('blocks.2.mlp.down.weight,block 3,mlp_out,float16,"[704, 256]",360448\r\n');
+  // Each state once, what the boxes say, the scale with both ends, and what file and run it is of.
+  const texts = [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+  for (let layer = 0; layer <= 8; layer++) expect(texts.filter((text) => text === `h_${layer}`)).toHaveLength(1);
+  for (const words of [
+    'Anatomy of llama/model.onnx',
+    'Attention',
+    'float16',
+    '2,213 ×',
+    '≥ 1,000 ×',
+    'output head: logits',
+  ])
+    expect(texts).toContain(words);
+  for (const words of ['÷ the layer’s median', 'parameters: 8,524,064', 'opset: 17', 'BOS on'])
+    expect(svg).toContain(words);
+  // Dark as the page is, the picture is for paper.
+  expect(svg).toMatch(/<rect x="0" y="0" width="\d+" height="\d+" fill="(#ffffff|rgb\(255, 255, 255\))"\/>/);
+});
+
+it('two files are one picture, with equal blocks at one height', async () => {
+  const { page, said } = await open({ view, events: 0, file: 'llama', other: 'int4' });
+  await page.getByLabel('save Anatomy', { exact: true }).click();
+  await page.getByRole('button', { name: 'Picture as SVG …' }).filter({ visible: true }).click();
+  await expect.poll(async () => (await said('save-file')).length).toBe(1);
+  const { svg } = await savedBy(page);
+  expect(svg).toContain('Anatomy of llama/model.onnx and int4/model.onnx');
+  expect(svg).toContain('>blocks that are not the same in both<');
+  for (let layer = 0; layer <= 3; layer++) {
+    const heights = [...svg.matchAll(new RegExp(`y="([\\d.]+)"[^>]*>h_${layer}<`, 'g'))].map(([, y]) => y);
+    expect(heights).toHaveLength(2);
+    expect(heights[0]).toBe(heights[1]);
+  }
+});
+
 it('fits 320 pixels', async () => {
   for (const other of [undefined, 'int4'] as const) {
     const { page } = await open({ view, width: 320, events: 0, file: 'fp32', ...(other && { other }) });
@@ -104,5 +169,11 @@ it('fits 320 pixels', async () => {
     const cells = page.getByTestId('differences').locator('tbody tr').first().locator('th, td');
     const widths = await cells.evaluateAll((all) => all.map((cell) => cell.getBoundingClientRect().width));
     expect(Math.min(...widths)).toBeGreaterThan(80);
+    // And what a box is called is a word in the narrowest side bar too.
+    await page.setViewportSize({ width: 241, height: 700 });
+    const lines = page.locator('sinkscope-blocks .branch b');
+    await expect
+      .poll(() => lines.evaluateAll((all) => Math.max(...all.map((one) => one.getClientRects().length))))
+      .toBe(1);
   }
 });

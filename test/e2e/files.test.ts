@@ -23,6 +23,9 @@ describe('a model', () => {
     await page.getByTestId('text').fill('Summer is warm.');
     await page.getByTestId('run').click();
     await page.getByText(/most at h_\d+, [\d,.]+ × the median/).waitFor();
+    await page.getByLabel('save Anatomy', { exact: true }).click();
+    await page.getByRole('button', { name: 'Picture as SVG …' }).filter({ visible: true }).click();
+    expect(await readFile(await window.answerSaving(), 'utf8')).toContain('Anatomy of ');
 
     await page.getByTestId('find-weight').fill('down');
     await page.getByRole('row', { name: /blocks\.0\.mlp\.down\.weight/ }).click();

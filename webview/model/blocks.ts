@@ -116,8 +116,10 @@ export class BlockColumn extends LitElement {
         line-height: 12px;
         text-align: center;
       }
+      /* A word that has no room beside the type stands below it. */
       .branch b {
         font-weight: 600;
+        overflow-wrap: normal;
       }
       .branch .type {
         float: right;

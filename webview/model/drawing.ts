@@ -120,6 +120,13 @@ function fileFacts(description: Description): DrawnFact[] {
   ];
 }
 
+/** Which file it is, in a line under its picture. */
+export const fileInWords = ({ facts }: ModelDrawing): string =>
+  facts
+    .filter(({ name }) => ['parameters', 'weights', 'precision', 'made by', 'opset'].includes(name))
+    .map(({ name, value }) => `${name}: ${value}`)
+    .join(' · ');
+
 /** Fused operators first: they are what hides things. */
 function operatorsInWords({ operators }: Description): string {
   const total = operators.reduce((sum, [, count]) => sum + count, 0);

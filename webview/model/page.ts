@@ -1,21 +1,25 @@
 /** The editor of a model's file: what it is, what it is made of, and a text tried in it. */
 import { LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { conditions } from '../../src/analysis/conditions.js';
 import { counted, formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { Description } from '../../src/engine/contract/description.js';
-import type { AboutFile, ModelAction, ModelState } from '../../src/protocol.js';
-import type { TableEvent } from '../figure.js';
+import type { AboutFile, FromWebview, ModelAction, ModelState } from '../../src/protocol.js';
+import type { PictureEvent, TableEvent } from '../figure.js';
 import { inNextFrame } from '../frame.js';
 import { Exact, html } from '../html.js';
 import '../legend.js';
+import { takePicture } from '../picture.js';
 import { multipleScale } from '../scale.js';
 import type { State, Store } from '../store.js';
 import type { TableData } from '../table.js';
 import { readTheme, type Theme, watchTheme } from '../theme.js';
+import { Told } from '../told.js';
 import './blocks.js';
 import { type ChosenEvent, multiplesOf } from './blocks.js';
+import { blocksSvg } from './blocks-svg.js';
 import { type Differences, differencesOf } from './differences.js';
-import { type DrawnFact, drawingOf, formatBytes, type ModelDrawing } from './drawing.js';
+import { type DrawnFact, drawingOf, fileInWords, formatBytes, type ModelDrawing } from './drawing.js';
 import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
 
@@ -36,6 +40,7 @@ export class ModelPage extends LitElement {
   /** Names of the figures whose tables are open. */
   @state() private tables: ReadonlySet<string> = new Set();
 
+  readonly #told = new Told(this);
   #drawn: DrawnPicture | undefined;
   /** The selected layer that was followed last: one that is chosen here is selected a moment later. */
   #followed: number | undefined;
@@ -86,9 +91,15 @@ export class ModelPage extends LitElement {
     const { model } = this.shown;
     // Until then the page says by itself what is waited for.
     if (!model) return nothing;
-    return html`<div class="page" @table-toggled=${this.#onTable}>
+    return html`<div
+      class="page"
+      @table-toggled=${this.#onTable}
+      @send=${({ detail }: CustomEvent<FromWebview>) => this.store.send(detail)}
+      @picture=${this.#onPicture}
+    >
       <header><h1>Sinkscope: ${model.shown.name}</h1>${this.#bar(model)}</header>
       <main>${this.#body(model)}</main>
+      ${this.#told.render()}
     </div>`;
   }
 
@@ -240,12 +251,17 @@ export class ModelPage extends LitElement {
     const differing = (beside && this.#differences?.blocks) ?? new Set<number>();
     const name = this.shown.model?.shown.name ?? '';
     const note = `${counted(drawing.blocks.length, 'block')}, from the input at the top to the output`;
+    const files = [
+      { name, drawing, multiples },
+      ...(beside && other ? [{ name: other.name, drawing: beside.drawing, multiples: [] }] : []),
+    ];
     return html`<sinkscope-figure
       name="anatomy"
       class=${other ? 'wide' : ''}
       heading="Anatomy"
       note=${note}
       .table=${() => anatomyTable(drawing, multiples)}
+      .picture=${(theme: Theme) => blocksSvg(files, { differing, thresholds }, theme)}
       ?open=${this.tables.has('anatomy')}
     >
       <div class="columns ${beside ? 'two' : ''}">
@@ -278,7 +294,7 @@ export class ModelPage extends LitElement {
         multiples.length > 0
           ? html`<p class="state legend">
               <sinkscope-legend .scale=${multipleScale(thresholds)} .theme=${this.theme}></sinkscope-legend>
-              <span>largest entry of each h_k ÷ the layer’s median</span>
+              <span>${colouredBy}</span>
             </p>`
           : nothing
       }
@@ -298,19 +314,18 @@ export class ModelPage extends LitElement {
       return html`<div class="notice wide" role=${about.status === 'failed' ? 'alert' : 'status'}><span>${said}</span>${end}</div>`;
     }
     const rows = this.#differences?.rows ?? [];
-    const table: TableData = {
+    const table = (): TableData => ({
       caption: `What differs from ${name}`,
       captioned: true,
       columns: ['what', 'this file', name].map((one) => ({ name: one })),
       words: [true, true, true],
       rows: rows.length,
       cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],
-    };
-    return html`<section class="wide" aria-labelledby="differs" data-testid="differences">
+    });
+    return html`<div class="wide" data-testid="differences">
       <div class="notice" role="status"><span>Compared with ${name}: ${rows.length === 0 ? 'nothing that is described differs' : `${counted(rows.length, 'thing')} ${rows.length === 1 ? 'differs' : 'differ'}`}. Weights are compared by type and shape, not by their numbers.</span>${end}</div>
-      <h2 id="differs">What differs</h2>
-      ${rows.length === 0 ? nothing : html`<sinkscope-table .data=${table}></sinkscope-table>`}
-    </section>`;
+      ${rows.length === 0 ? nothing : html`<sinkscope-figure name="differences" heading="What differs" .rows=${table}><sinkscope-table .data=${table()}></sinkscope-table></sinkscope-figure>`}
+    </div>`;
   }
 
   /** What is known of the h_k and the block that are looked at. */
@@ -353,6 +368,26 @@ export class ModelPage extends LitElement {
     this.store.send({ type: 'model', action });
   }
 
+  async #onPicture({ detail }: PictureEvent): Promise<void> {
+    const { model, analysis, view } = this.shown;
+    if (!model || !this.#drawn) return;
+    const other = model.other && this.#other?.drawing.blocks.length ? [{ ...this.#other, ...model.other }] : [];
+    const files = [{ ...this.#drawn, ...model.shown }, ...other];
+    const isPoured = this.#isRun() && analysis.layers.length > 0;
+    const made = [
+      ...files.map(({ name, drawing }) => `${name}: ${fileInWords(drawing)}`),
+      ...(isPoured ? [conditions(analysis, view.thresholds).join(' · ')] : []),
+    ];
+    const wanted = {
+      ...detail,
+      title: `${detail.title} of ${files.map(({ name }) => name).join(' and ')}`,
+      note: isPoured ? `${detail.note}; colours: ${colouredBy}` : detail.note,
+    };
+    if (await takePicture(wanted, made.join('. '), (message) => this.store.send(message))) {
+      this.#told.tell('Picture copied.');
+    }
+  }
+
   #onTable({ detail: { name, open } }: TableEvent): void {
     const tables = new Set(this.tables);
     if (open) tables.add(name);
@@ -360,6 +395,8 @@ export class ModelPage extends LitElement {
     this.tables = tables;
   }
 }
+
+const colouredBy = 'largest entry of each h_k ÷ the layer’s median';
 
 /** The drawing of what is known; the same again where nothing else was said. */
 function drawnOf(about: AboutFile | undefined, before: DrawnPicture | undefined): DrawnPicture | undefined {

@@ -104,7 +104,7 @@ export class Weights extends LitElement {
         ? ''
         : `; ${formatNumber(left.count)} smaller constants, ${formatBytes(left.bytes)}, are not listed`;
     const note = `${counted(shown.length, 'weight')}, ${formatBytes(shown.reduce((sum, one) => sum + one.bytes, 0))} of ${formatBytes(bytes)}${rest}`;
-    return html`<sinkscope-figure name="weights" heading=${this.block === undefined ? 'Weights' : `Weights of ${this.#place(this.block)}`} note=${note}>
+    return html`<sinkscope-figure name="weights" heading=${this.block === undefined ? 'Weights' : `Weights of ${this.#place(this.block)}`} note=${note} .rows=${() => ({ ...this.#table(shown), cells: (row: number) => this.#cells(shown[row], (bytes) => bytes) })}>
       ${this.block === undefined ? nothing : html`<button slot="actions" class="quiet" @click=${() => this.dispatchEvent(new CustomEvent('all'))}>all weights</button>`}
       <label>Find <input
         type="search"
@@ -147,12 +147,7 @@ export class Weights extends LitElement {
       columns: ['name', 'in', 'part', 'type', 'shape', 'bytes'].map((name) => ({ name })),
       words: [true, true, true, true, true, false],
       rows: shown.length,
-      cells: (row) => {
-        const weight = shown[row];
-        if (!weight) return [];
-        const { name, block, part, shape, bytes } = weight;
-        return [name, this.#place(block), part ?? '', packedType(weight), `[${shape.join(', ')}]`, formatBytes(bytes)];
-      },
+      cells: (row) => this.#cells(shown[row], formatBytes),
       order: (row) => {
         const weight = shown[row];
         const elements = weight?.shape.reduce((product, extent) => product * extent, 1) ?? 0;
@@ -161,6 +156,13 @@ export class Weights extends LitElement {
       selectable: true,
       ...(selected < 0 ? {} : { selected }),
     };
+  }
+
+  /** @param written how the bytes are: a file has their number */
+  #cells(weight: DescribedWeight | undefined, written: (bytes: number) => string | number) {
+    if (!weight) return [];
+    const { name, block, part, shape, bytes } = weight;
+    return [name, this.#place(block), part ?? '', packedType(weight), `[${shape.join(', ')}]`, written(bytes)];
   }
 
   async #choose(weight: DescribedWeight | undefined): Promise<void> {

@@ -12,6 +12,10 @@ const tintStyles = ['tint', ...askedTints]
         `.${name}${level} {
          background: var(--vscode-sinkscope-${name}${level});
          box-shadow: inset 0 -${tintEdge(level)}px var(--vscode-sinkscope-tintEdge, transparent);
+       }
+       /* In the key, whose lines are low, beneath the number: within it, it would cut off the digits' feet. */
+       .swatch.${name}${level} {
+         box-shadow: 0 ${tintEdge(level)}px var(--vscode-sinkscope-tintEdge, transparent);
        }`,
     ),
   )

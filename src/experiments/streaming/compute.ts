@@ -1,7 +1,7 @@
 /** StreamingLLM (arXiv:2309.17453): what a sliding window loses, and what keeping the first tokens gives back. */
 
 import type { Analysis } from '../../analysis/analysis.js';
-import { formatFixed } from '../../analysis/format.js';
+import { counted, formatFixed } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
@@ -125,21 +125,20 @@ export function meanShare(shares: readonly (readonly number[])[]): number {
   return mean(shares.flat());
 }
 
-/** What the rows say, in a sentence; that the sinks do not matter, where they do not. */
+/** What the rows say, the finding first; that the sinks do not matter, where they do not. What is evicted stands over its heatmaps. */
 export function streamingConclusion(result: StreamingResult): string {
   const { rolling, window } = result;
   return [windowConclusion(result), rolling && rolledConclusion(rolling, window)].filter(Boolean).join(' ');
 }
 
-function windowConclusion({ rows, evicted, window, sinks }: StreamingResult): string {
+function windowConclusion({ rows, window, sinks }: StreamingResult): string {
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
-  const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
-  const mass = `A window of ${window} evicts ${percent(meanShare(evicted.window))} of the attention mass, with the first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept ${percent(meanShare(evicted['window and sinks']))}`;
-  const figures = `perplexity goes from ${formatFixed(all)} to ${formatFixed(without)}, and to ${formatFixed(withSinks)} with them`;
+  const kept = sinks === 1 ? 'the first token' : `the first ${sinks} tokens`;
+  const figures = `a window of ${counted(window, 'key')} takes perplexity from ${formatFixed(all)} to ${formatFixed(without)}, with ${kept} kept to ${formatFixed(withSinks)}`;
   const [lost, regained] = [without / all - 1, without / withSinks - 1];
-  if (lost < 0.02) return `${mass}; ${figures}: this model hardly notices the window.`;
+  if (lost < 0.02) return `This model hardly notices the window: ${figures}.`;
   if (regained < 0.02)
-    return `${mass}; ${figures}: the first tokens give nothing back, so the model does not lean on them as sinks.`;
-  return `${mass}; ${figures}: the first tokens are sinks that the model needs, though they say nothing about the text at hand.`;
+    return `The first tokens give nothing back, so the model does not lean on them as sinks: ${figures}.`;
+  return `The first tokens are sinks that the model needs: ${figures}.`;
 }

@@ -1,4 +1,4 @@
-import { counted, formatNumber } from '../../analysis/format.js';
+import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import { finiteCell, type HeatmapPart, type Part, type Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
@@ -6,14 +6,14 @@ import { byHead } from '../shared/heatmaps.js';
 import { rowBars, rowTable } from '../shared/rows.js';
 import { lostWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
-import { type StreamingResult, streamingConclusion } from './compute.js';
+import { meanShare, type StreamingResult, streamingConclusion } from './compute.js';
 import type { Rolled } from './rolling.js';
 
 export function presentStreaming(result: StreamingResult, { text }: { readonly text: NamedText }): Presentation {
   const { model, window, sinks, windows, evicted, rows, rolling } = result;
   const heads = greatest(evicted.window.map((shares) => shares.length));
   const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
-    heading,
+    heading: `${heading}: ${formatShare(meanShare(shares))}`,
     ...byHead(
       shares.map((_, i) => i + 1),
       heads,

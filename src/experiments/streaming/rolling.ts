@@ -1,10 +1,9 @@
 /** One long sequence through caches that roll on: what each way to keep them costs, and what it holds. */
-import { formatFixed, formatNumber, formatShare } from '../../analysis/format.js';
+import { formatFixed, formatNumber } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { CacheWay } from '../../engine/contract/streaming.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
 import { Losses } from '../shared/perplexity.js';
 import { encode, follow } from '../shared/text.js';
@@ -125,24 +124,15 @@ export async function* rollOver(
 
 export const inKilobytes = (bytes: number): string => `${formatNumber(Math.round(bytes / 1024))} KB`;
 
-/** What they say, in a sentence; nothing where it could not be run. */
-export function rolledConclusion({ tokens, rows, evicted }: Rolled, window: number): string | undefined {
+/** What they say, in a sentence; nothing where it could not be run. Bytes and the other ways stand in the table. */
+export function rolledConclusion({ tokens, rows }: Rolled, window: number): string | undefined {
   const of = (name: string) => rows.find((row) => row.name === name);
-  const [all, sequence, cache] = [of('all'), of('window and sinks'), of(rollingCache)];
+  const [all, cache] = [of('all'), of(rollingCache)];
   if (!cache) return undefined;
-  const figures = [
-    ...(all ? [`${formatFixed(all.perplexity)} with everything kept (${inKilobytes(all.bytes)})`] : []),
-    ...(sequence ? [`${formatFixed(sequence.perplexity)} with positions in the sequence`] : []),
-  ];
-  const against = figures.length > 0 ? `, ${figures.join(', ')}` : '';
+  const against = all ? `, with everything kept ${formatFixed(all.perplexity)}` : '';
   const four = of(`${rollingCache}, int4`);
   const spared = of(`${rollingCache}, int4 but the sinks`);
-  const found = of(`${rollingCache}, int4 but massive tokens`);
-  const figure = (row: Row | undefined, what: string) =>
-    row ? `, with ${what} in float ${formatFixed(row.perplexity)}` : '';
-  const few = four
-    ? `; in 4 bits ${formatFixed(four.perplexity)}${figure(spared, 'the sinks')}${figure(found, 'massive tokens')}`
-    : '';
-  const lost = evicted ? `, and evicts ${formatShare(mean(evicted.flat()))} of the attention mass` : '';
-  return `Over ${formatNumber(tokens)} tokens in one go, a rolling cache of ${window} (${inKilobytes(cache.bytes)}) has perplexity ${formatFixed(cache.perplexity)}${against}${few}${lost}.`;
+  const float = spared ? ` (${formatFixed(spared.perplexity)} with the sinks in float)` : '';
+  const few = four ? `, in 4 bits ${formatFixed(four.perplexity)}${float}` : '';
+  return `Over ${formatNumber(tokens)} tokens in one go, a rolling cache of ${window} has perplexity ${formatFixed(cache.perplexity)}${against}${few}.`;
 }

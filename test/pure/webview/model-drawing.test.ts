@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { Description } from '../../../src/engine/contract/description.js';
 import { description } from '../../../src/engine/contract/description.js';
 import { checkSaid } from '../../../src/engine/contract/protocol.js';
+import { blocksSvg } from '../../../webview/model/blocks-svg.js';
 import { differencesOf } from '../../../webview/model/differences.js';
 import { drawingOf } from '../../../webview/model/drawing.js';
 import { layerFacts } from '../../../webview/model/facts.js';
@@ -110,4 +112,37 @@ it('a layer says where in the graph it is', () => {
   const facts = layerFacts(drawingOf(llama), inspection, 3);
   expect(found(facts, ({ name }) => name === 'h_3').value).toBe(inspection?.anatomy.blocks[2]?.residPost);
   expect(layerFacts(drawingOf(llama), inspection, 0)).toEqual([{ name: 'h_0', value: inspection?.anatomy.embedding }]);
+});
+
+it('many blocks stand in columns of about a page’s shape, each once and none on another', () => {
+  const drawing = drawingOf(described('llama'));
+  const [block] = drawing.blocks;
+  if (!block) throw new Error('The model has blocks.');
+  const tone = Array.from({ length: 256 }, () => ({ color: 'white', text: 'black' }));
+  const ramp = { ramp: new Uint32Array(256), tones: tone };
+  const ink = { foreground: 'black', muted: 'black', line: 'black', focus: 'black', massive: 'red', large: 'red' };
+  const theme = {
+    ...ink,
+    background: 'white',
+    sink: 'blue',
+    series: ['black'],
+    parts: { attention: 'blue', cross: 'blue', mlp: 'green', experts: 'green' },
+    font: 'sans-serif',
+    highContrast: false,
+    ramps: { magnitude: ramp, attention: ramp, difference: ramp },
+  } as const;
+  const shown = { differing: new Set<number>(), thresholds: defaultThresholds };
+  for (const count of [1, 12, 30, 96, 200]) {
+    const blocks = Array.from({ length: count }, (_, index) => ({ ...block, layer: index + 1 }));
+    const files = [{ name: 'many', drawing: { ...drawing, blocks }, multiples: [] }];
+    const { svg, width, height } = blocksSvg(files, shown, theme);
+    const states = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)"[^>]*>(h_\d+)</g)];
+    expect(states.map(([, , , name]) => name)).toEqual(Array.from({ length: count + 1 }, (_, k) => `h_${k}`));
+    expect(new Set(states.map(([, x, y]) => `${x} ${y}`)).size).toBe(count + 1);
+    for (const [, x, y] of states) {
+      expect(Number(x)).toBeLessThan(width);
+      expect(Number(y)).toBeLessThan(height);
+    }
+    expect(height).toBeLessThan(Math.max(1100, 1.7 * width));
+  }
 });
