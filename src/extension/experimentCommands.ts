@@ -5,7 +5,7 @@ import { experiments as catalogue } from '../experiments/catalogue.js';
 import { compare } from '../experiments/compare/index.js';
 import { quantised } from '../experiments/compare-quantised/index.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { commandOf } from '../experiments/facts.js';
+import { commandOf, type ExperimentInputs } from '../experiments/facts.js';
 import type { RecordReader } from '../experiments/shared/records.js';
 import { survey } from '../experiments/survey/index.js';
 import { type Given, isAskedFor, isNeeded } from '../experiments/values.js';
@@ -22,7 +22,7 @@ import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { statusItem } from './surfaces.js';
-import { isOfFiles, type Texts } from './texts.js';
+import { type FileInput, isOfFiles, type Texts } from './texts.js';
 
 export interface ExperimentParts {
   /** The folder of the extension. */
@@ -57,7 +57,8 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
       let answer: unknown;
       if (isOfFiles(input)) {
         // What is chosen is read when the experiment begins; what is meant where nothing is may not be open.
-        if (!isNeeded(inputs, name, answers) || texts.has(name, input) || (await texts.choose(name, input))) continue;
+        if (!isWanted(name, input, inputs, answers) || texts.has(name, input) || (await texts.choose(name, input)))
+          continue;
       } else {
         if (!isAskedFor(inputs, name, answers)) continue;
         if (input.kind === 'model' || input.kind === 'models') answer = await pickModels(await models.list(), input);
@@ -136,6 +137,15 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     ...catalogue.map((experiment) => registerCommand(commandOf(experiment), command(experiment), reports)),
     ...experimentCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
+}
+
+/**
+ * Whether the palette sees to it that there is something for an input. A text that others can take the place of is
+ * wanted where nothing is given, for the palette asks for none of those.
+ */
+function isWanted(name: string, input: FileInput, inputs: ExperimentInputs, answers: Given): boolean {
+  if (isNeeded(inputs, name, answers)) return true;
+  return input.kind === 'text' && input.document === 'open' && Object.values(answers).every((one) => one === undefined);
 }
 
 /** While an experiment runs: how far it is, in the status bar; a click stops it. */

@@ -224,6 +224,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       analyses,
       panel,
       reports,
+      hasExperiments: () => experiments.runs.length > 0,
       async forgetExperiments() {
         experiments.clear();
         await store.forget();

@@ -16,6 +16,7 @@ interface Parts {
   readonly analyses: Analyses;
   readonly panel: Panel;
   readonly reports: Reports;
+  readonly hasExperiments: () => boolean;
   /** What is stored of experiments goes with the rest. */
   readonly forgetExperiments: () => Promise<void>;
 }
@@ -23,7 +24,14 @@ interface Parts {
 /** Menus give the line, programs an id. */
 type Given = RunNote | string | undefined;
 
-export function registerHistory({ runs, analyses, panel, reports, forgetExperiments }: Parts): vscode.Disposable {
+export function registerHistory({
+  runs,
+  analyses,
+  panel,
+  reports,
+  hasExperiments,
+  forgetExperiments,
+}: Parts): vscode.Disposable {
   const changes = new vscode.EventEmitter<undefined>();
   const iconOf = ({ id }: RunNote): string => {
     if (id === runs.pinned?.note.id) return 'pinned';
@@ -39,7 +47,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
       const item = treeItem(runTitle(note), 'None', {
         icon: iconOf(note),
         description: [state, conditionsOf(note)].filter((one) => one !== undefined).join(' · '),
-        tooltip: [note.excerpt, conditionsOf(note), timeOf(note), note.sentence].filter((one) => one !== '').join('\n'),
+        tooltip: [note.excerpt, conditionsOf(note), timeOf(note), note.sentence].filter((one) => one !== ''),
         spoken: [runTitle(note), state, conditionsOf(note), timeOf(note)].filter((one) => one !== undefined).join(', '),
         id: note.id,
         kind: isPinned ? 'pinned-run' : 'run',
@@ -60,10 +68,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     const id = idOf(given);
     if (id !== undefined) return id;
     const notes = await runs.list();
-    if (notes.length === 0) {
-      const message = vscode.l10n.t('No run is kept for this folder yet; analyze a text first.');
-      throw new SinkscopeError({ code: 'input', message });
-    }
+    if (notes.length === 0) throw nothingKept();
     const choices = notes.map((note) => ({
       label: runTitle(note),
       icon: iconOf(note),
@@ -103,6 +108,7 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     /** A program says that it means it; a person is asked, for a name was given so that a run stays. */
     async clearHistory(isMeant?: unknown) {
       const { length } = await runs.list();
+      if (length === 0 && isMeant !== true && !hasExperiments()) throw nothingKept();
       const isSure = isMeant === true || (await confirmed(...clearing(length)));
       if (!isSure) return;
       await runs.clear();
@@ -117,6 +123,11 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     ...historyCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
+
+const nothingKept = () => {
+  const message = vscode.l10n.t('No run is kept for this folder yet; analyze a text first.');
+  return new SinkscopeError({ code: 'input', message });
+};
 
 /** The question, what goes, and the button. */
 const clearing = (count: number): [string, string, string] => [

@@ -99,13 +99,13 @@ function lineOf(item: Item): vscode.TreeItem {
       return modelLine(item);
     case 'fact': {
       const { label, value, icon } = item.fact;
-      return treeItem(label, 'None', { icon, description: value, tooltip: `${label}: ${value}` });
+      return treeItem(label, 'None', { icon, description: value, tooltip: [`${label}: ${value}`] });
     }
     case 'left':
       return treeItem(vscode.l10n.t('Not all are listed'), 'None', {
         icon: 'info',
         description: item.text,
-        tooltip: item.text,
+        tooltip: [item.text],
       });
   }
 }
@@ -122,7 +122,7 @@ function modelLine({ model, chosen, watched, about }: Extract<Item, { kind: 'mod
   return treeItem(model.name, 'Collapsed', {
     icon: watched ? 'eye' : chosen ? 'pass-filled' : (about?.icon ?? 'circuit-board'),
     description,
-    tooltip: problem === undefined ? model.file : `${model.file}\n${problem}`,
+    tooltip: [model.file, ...(problem === undefined ? [] : [problem])],
     spoken: `${model.name}, ${description}`,
     id: model.file,
     kind: watched ? `watched-${kind}` : kind,

@@ -193,7 +193,8 @@ export function statusItem(id: string, name: string): StatusItem {
 export interface TreeLine {
   readonly icon?: string;
   readonly description?: string;
-  readonly tooltip?: string;
+  /** Its lines. */
+  readonly tooltip?: readonly string[];
   /** What screen readers say; else the label. */
   readonly spoken?: string;
   /** Tells it from others; never shown. */
@@ -210,7 +211,7 @@ export function treeItem(
   const item = new vscode.TreeItem(plain(label), vscode.TreeItemCollapsibleState[state]);
   if (icon !== undefined) item.iconPath = new vscode.ThemeIcon(icon);
   if (description !== undefined) item.description = plain(description);
-  if (tooltip !== undefined) item.tooltip = plain(tooltip);
+  if (tooltip !== undefined) item.tooltip = tooltip.map(plain).join('\n');
   if (spoken !== undefined) item.accessibilityInformation = { label: plain(spoken) };
   if (id !== undefined) item.id = id;
   if (kind !== undefined) item.contextValue = kind;

@@ -284,6 +284,21 @@ describe('experiments', () => {
     ]);
   });
 
+  it('asks in the palette for a text where none is open, also where something else could take its place', async () => {
+    const { showQuickPick } = vscode.window;
+    const asked: (string | undefined)[] = [];
+    Object.assign(vscode.window, {
+      showQuickPick: async (_: unknown, { title }: vscode.QuickPickOptions) => void asked.push(title),
+    });
+    try {
+      await vscode.commands.executeCommand('sinkscope.gradients');
+    } finally {
+      Object.assign(vscode.window, { showQuickPick });
+    }
+    assert.deepEqual(asked, ['Text']);
+    assert.deepEqual(sinkscope.experiments.runs, []);
+  });
+
   it('runs as it is set at first on a text that comes with the extension, whatever is open', async () => {
     await open('Too short.');
     const { showQuickPick } = vscode.window;

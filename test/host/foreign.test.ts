@@ -80,8 +80,11 @@ describe('names from files', () => {
 
   it('are neither icons nor turned about in trees and titles', async () => {
     for (const name of hostile) {
-      const { label, description, tooltip } = treeItem(name, 'None', { description: name, tooltip: name });
-      for (const text of [label, description, tooltip]) {
+      const { label, description, tooltip } = treeItem(name, 'None', { description: name, tooltip: [name, 'more'] });
+      assert.ok(typeof tooltip === 'string');
+      const lines = tooltip.split('\n');
+      assert.equal(lines.length, 2, 'its lines are its own, and no others');
+      for (const text of [label, description, ...lines]) {
         assert.ok(typeof text === 'string');
         assert.doesNotMatch(text, /\$\([a-z~-]+\)|\]\(/i);
         assert.deepEqual(unseen(text), []);

@@ -64,6 +64,24 @@ describe('runs that stay', () => {
     assert.deepEqual(await titles(), ['other.txt']);
   });
 
+  it('are deleted all at once after a question, which is not asked where there are none', async () => {
+    const { showWarningMessage } = vscode.window;
+    const asked: string[] = [];
+    Object.assign(vscode.window, { showWarningMessage: async (question: string) => void asked.push(question) });
+    try {
+      await run('clearHistory');
+      assert.deepEqual(asked, []);
+      await openFile('kept.txt', 'Summer is warm. Winter is cold.');
+      await analyze(sinkscope);
+      await run('clearHistory');
+      assert.equal(asked.length, 1);
+      assert.match(asked.join(), /\(1\)/);
+      assert.deepEqual(await titles(), ['kept.txt'], 'nobody said yes');
+    } finally {
+      Object.assign(vscode.window, { showWarningMessage });
+    }
+  });
+
   it('hold what is run against the one that is pinned: another prompt, another prefix, an edit', async () => {
     const editor = await openFile('pinned.txt', 'Summer is warm. Winter is cold.');
     await analyze(sinkscope);

@@ -51,6 +51,11 @@ describe('package.json', () => {
     expect(new Set(keys)).toEqual(new Set(Object.keys(titles)));
   });
 
+  it('has settings in the order in which their texts go on from each other, which the editor else lists by name', () => {
+    const orders = Object.values(contributes.configuration.properties).map(({ order }) => order);
+    expect(orders).toEqual(orders.map((_, at) => at + 1));
+  });
+
   it('declares the colours that marks are painted with', () => {
     expect(contributes.colors.map(({ id }) => id)).toEqual(ids(colorNames));
     expect(tintColors).toHaveLength(tintLevels);
