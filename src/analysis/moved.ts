@@ -21,6 +21,7 @@ import type { Thresholds } from './thresholds.js';
 
 /** Relative changes up to this are not told from none: what two ways of adding the same numbers differ by. */
 const negligible = 1e-5;
+
 /**
  * What moved from `before` to `after`, two finished runs: a sentence; by layer and token and by layer and head, how far
  * numbers went up or down; what massive activations and sinks there are; a table by layer. Without parts where nothing
