@@ -4,8 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { afterAll, vi } from 'vitest';
-import type { ResultJson } from '../../../src/analysis/result.js';
-import { cli, type Ended } from './sinkscope.js';
+import { cli, type Ended, printing } from './sinkscope.js';
 
 export { fixture, path } from './sinkscope.js';
 
@@ -46,13 +45,4 @@ async function run(args: readonly string[]): Promise<Ended> {
   }
 }
 
-/** What a run that must succeed printed on stdout. */
-export async function printed(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await sinkscope(...args);
-  if (code !== 0) throw new Error(`sinkscope ${args.join(' ')} ended with ${code}: ${stderr}`);
-  return stdout;
-}
-
-/** The result of `analyze` as its JSON. */
-export const analyze = async (...args: string[]): Promise<ResultJson> =>
-  JSON.parse(await printed('analyze', ...args, '--json'));
+export const { printed, analyze } = printing(sinkscope);

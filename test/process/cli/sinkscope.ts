@@ -44,13 +44,18 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   return { code, signal, stdout, stderr };
 }
 
-/** What a run that must succeed printed on stdout. */
-export async function printed(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await sinkscope(...args);
-  if (code !== 0) throw new Error(`sinkscope ${args.join(' ')} ended with ${code}: ${stderr}`);
-  return stdout;
+/** What runs print, by whatever way they run. */
+export function printing(run: (...args: string[]) => Promise<Ended>) {
+  /** What a run that must succeed printed on stdout. */
+  async function printed(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await run(...args);
+    if (code !== 0) throw new Error(`sinkscope ${args.join(' ')} ended with ${code}: ${stderr}`);
+    return stdout;
+  }
+  /** The result of `analyze` as its JSON. */
+  const analyze = async (...args: string[]): Promise<ResultJson> =>
+    JSON.parse(await printed('analyze', ...args, '--json'));
+  return { printed, analyze };
 }
 
-/** The result of `analyze` as its JSON. */
-export const analyze = async (...args: string[]): Promise<ResultJson> =>
-  JSON.parse(await printed('analyze', ...args, '--json'));
+export const { printed, analyze } = printing(sinkscope);
