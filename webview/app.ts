@@ -14,9 +14,9 @@ import { type Findings, findingsOf } from './findings.js';
 import { inNextFrame } from './frame.js';
 import { type Intent, readIntent } from './intent.js';
 import { takePicture } from './picture.js';
+import { StatusLine } from './status-line.js';
 import type { State, Store, WebviewApi } from './store.js';
 import { readTheme, type Theme, watchTheme } from './theme.js';
-import { Told } from './told.js';
 import type { Scene, SelectEvent } from './view.js';
 import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
@@ -58,7 +58,7 @@ export class App extends LitElement {
   #moved: Presentation | undefined;
   #intent!: Intent;
   /** What has been done and nothing else shows, for a while. */
-  readonly #told = new Told(this);
+  readonly #told = new StatusLine(this);
   #disposables: (() => void)[] = [];
   /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
   #chosenForExperiments = false;

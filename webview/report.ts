@@ -48,7 +48,7 @@ const panel = document.createElement('script');
 panel.type = 'module';
 // What this script may, and no other.
 panel.nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce ?? '';
-panel.textContent = contents.panel;
+panel.append(contents.panel);
 document.body.append(panel);
 
 function take(message: FromWebview): void {

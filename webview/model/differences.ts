@@ -2,6 +2,7 @@
 import { formatNumber } from '../../src/analysis/format.js';
 import { numberType } from '../../src/analysis/precision.js';
 import type { DescribedWeight, Description } from '../../src/engine/contract/description.js';
+import type { TableData } from '../table.js';
 import { blockInWords, formatBytes, type ModelDrawing } from './drawing.js';
 
 export interface FileDifference {
@@ -83,4 +84,16 @@ function weightRows(here: Description, there: Description): FileDifference[] {
       ? [{ what: 'more weights of another type or shape', here: `${changed.length - 100}`, there: '' }]
       : []),
   ];
+}
+
+/** @param name of the file that is compared with */
+export function differencesTable(rows: Differences['rows'], name: string): TableData {
+  return {
+    caption: `What differs from ${name}`,
+    captioned: true,
+    columns: ['what', 'this file', name].map((one) => ({ name: one })),
+    words: [true, true, true],
+    rows: rows.length,
+    cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],
+  };
 }

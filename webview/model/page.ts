@@ -11,14 +11,13 @@ import { Exact, html } from '../html.js';
 import '../legend.js';
 import { takePicture } from '../picture.js';
 import { multipleScale } from '../scale.js';
+import { StatusLine } from '../status-line.js';
 import type { State, Store } from '../store.js';
-import type { TableData } from '../table.js';
 import { readTheme, type Theme, watchTheme } from '../theme.js';
-import { Told } from '../told.js';
 import './blocks.js';
 import { type ChosenEvent, multiplesOf } from './blocks.js';
 import { blocksSvg } from './blocks-svg.js';
-import { type Differences, differencesOf } from './differences.js';
+import { type Differences, differencesOf, differencesTable } from './differences.js';
 import { type DrawnFact, drawingOf, fileInWords, formatBytes, type ModelDrawing } from './drawing.js';
 import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
@@ -40,7 +39,7 @@ export class ModelPage extends LitElement {
   /** Names of the figures whose tables are open. */
   @state() private tables: ReadonlySet<string> = new Set();
 
-  readonly #told = new Told(this);
+  readonly #told = new StatusLine(this);
   #drawn: DrawnPicture | undefined;
   /** The selected layer that was followed last: one that is chosen here is selected a moment later. */
   #followed: number | undefined;
@@ -314,14 +313,7 @@ export class ModelPage extends LitElement {
       return html`<div class="notice wide" role=${about.status === 'failed' ? 'alert' : 'status'}><span>${said}</span>${end}</div>`;
     }
     const rows = this.#differences?.rows ?? [];
-    const table = (): TableData => ({
-      caption: `What differs from ${name}`,
-      captioned: true,
-      columns: ['what', 'this file', name].map((one) => ({ name: one })),
-      words: [true, true, true],
-      rows: rows.length,
-      cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],
-    });
+    const table = () => differencesTable(rows, name);
     return html`<div class="wide" data-testid="differences">
       <div class="notice" role="status"><span>Compared with ${name}: ${rows.length === 0 ? 'nothing that is described differs' : `${counted(rows.length, 'thing')} ${rows.length === 1 ? 'differs' : 'differ'}`}. Weights are compared by type and shape, not by their numbers.</span>${end}</div>
       ${rows.length === 0 ? nothing : html`<sinkscope-figure name="differences" heading="What differs" .rows=${table}><sinkscope-table .data=${table()}></sinkscope-table></sinkscope-figure>`}

@@ -2,7 +2,7 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import { html } from './html.js';
 
-export class Told implements ReactiveController {
+export class StatusLine implements ReactiveController {
   #words = '';
   #forgetting: ReturnType<typeof setTimeout> | undefined;
 
