@@ -110,8 +110,15 @@ describe('from the Explorer', () => {
 
   test('files are compared', async ({ enter }) => {
     const window = await enter({ files: { 'a.md': 'Summer is warm.', 'b.md': 'Winter is cold.' } });
-    await window.inExplorer('a.md').click();
-    await window.inExplorer('b.md').click({ modifiers: ['ControlOrMeta'] });
+    // A file that is opened is selected alone, and a moment later: it is open before two are.
+    await window.openFile('a.md');
+    await expect
+      .poll(async () => {
+        await window.inExplorer('a.md').click();
+        await window.inExplorer('b.md').click({ modifiers: ['ControlOrMeta'] });
+        return window.inExplorer('a.md').getAttribute('aria-selected');
+      })
+      .toBe('true');
     const comparison = (panel: Panel) => panel.experiment('Compare models or texts');
     await window.menuOf(window.inExplorer('b.md'), 'Compare These Texts', comparison);
     const compared = comparison(await window.panel());

@@ -112,7 +112,7 @@ describe('experiments', () => {
     ['weights', { tokens: 600 }, /is mostly in these few rows/],
     ['outliers', { tokens: 128 }, /They cost most at (h|mid)_\d/],
     ['lens', {}, /of the 512 tokens have their final prediction from layer \d of 8 on/],
-    ['streaming', { tokens: 600, length: 256, rolling: 0 }, /the first tokens are sinks that the model needs/],
+    ['streaming', { tokens: 600, length: 256, rolling: 0 }, /The first tokens are sinks that the model needs/],
     ['compareQuantised', { tokens: 300, quantised: bundled('llama') }, /^Perplexity changes by 0\.00 %/],
   ];
   for (const [command, given, sentence] of whole) {
