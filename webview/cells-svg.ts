@@ -1,6 +1,6 @@
 /** A grid of cells as SVG: the same colours, marks and labels as on the canvas, all of it, with room for the labels. */
 import { greatest } from '../src/statistics/numbers.js';
-import { type Cells, isNumber, type Mark, roundStep } from './cells.js';
+import { type Cells, isNumber, type Mark, readableWidth, roundStep } from './cells.js';
 import type { DrawnPicture, KeyEntry } from './picture.js';
 import { escaped, rounded, svgText, textWidth } from './svg.js';
 import { rampStep, type Theme, toneAt } from './theme.js';
@@ -112,7 +112,7 @@ function shapesOf({ rows, columns, shades, ramp, text }: Cells, { left, wide, ta
       const path = paths.get(step) ?? [];
       path.push(`M${rounded(x)} ${rounded(y)}h${w}v${h}h${-w}z`);
       paths.set(step, path);
-      if (text === undefined || wide < 34) continue;
+      if (text === undefined || wide < readableWidth) continue;
       const fill = toneAt(theme.ramps[ramp], shade).text;
       const whole = text(row, column);
       const said = isNumber(whole) ? whole : shortened(whole, w - 4, 10);

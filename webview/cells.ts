@@ -141,7 +141,7 @@ function paintPixels(context: CanvasRenderingContext2D, viewport: Viewport, cell
 function paintRectangles(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
   const range = visible(viewport, cells);
   const [wide, tall] = [viewport.cellWidth - 1, viewport.cellHeight - 1];
-  const text = viewport.cellWidth >= 34 && viewport.cellHeight >= 14 ? cells.text : undefined;
+  const text = viewport.cellWidth >= readableWidth && viewport.cellHeight >= 14 ? cells.text : undefined;
   context.font = canvasFont(theme);
   context.textAlign = 'center';
   context.textBaseline = 'middle';
@@ -316,6 +316,9 @@ export function roundStep(step: number): number {
 
 /** Fonts of canvases seldom have the sign of a carriage return. */
 export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
+
+/** CSS pixels of the narrowest cell that has room for a text. */
+export const readableWidth = 34;
 
 /** Whether a cell's text is a number, which is told whole or not at all. */
 export const isNumber = (text: string): boolean => /^[+−]?[\d.,]+( [%×])?$/.test(text);

@@ -16,6 +16,7 @@ import {
   outlined,
   paintCells,
   pointOf,
+  readableWidth,
   type Viewport,
   widest,
 } from './cells.js';
@@ -40,8 +41,6 @@ export interface CellSize {
 export type CellEvent = CustomEvent<Cell>;
 
 const largestCell = 160;
-/** Narrower cells have no room for their texts. */
-const readable = 34;
 /** Of row labels, in CSS pixels. */
 const largestGutter = 120;
 
@@ -166,7 +165,7 @@ export class Grid extends LitElement {
   /** The whole grid with its labels. */
   picture(theme: Theme): DrawnPicture {
     const { square = false, width } = this.size;
-    const cell = width[0] >= readable ? width[0] : undefined;
+    const cell = width[0] >= readableWidth ? width[0] : undefined;
     return cellsSvg(this.cells, { width: square ? 480 : 640, height: square ? 480 : 400, square, cell }, theme);
   }
 

@@ -103,9 +103,10 @@ export function movedInWords(found: RunDifference, before: Analysis, after: Anal
 }
 
 function listed<T>(all: readonly T[], what: string, verb: string, name: (one: T) => string): string[] {
-  if (all.length === 0) return [];
-  const more = all.length > 1 ? ` and ${all.length - 1} more` : '';
-  return [`${counted(all.length, what)} ${verb}: ${all.slice(0, 1).map(name).join()}${more}.`];
+  const [first, ...others] = all;
+  if (first === undefined) return [];
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return [`${counted(all.length, what)} ${verb}: ${name(first)}${more}.`];
 }
 
 const massiveName = ({ dim, token, value, ratio, layer }: MassiveActivation, run: Analysis) =>
